@@ -1,0 +1,197 @@
+# Millrace. One Makefile, no recursion.
+#
+#   make run     install what is missing, build, start everything, run one image job
+#   make test    everything that is checked: units, whole-system tests, once more under ASan and UBSan
+#   make help    the other targets
+#
+# MODE picks the flavour and VIPS the image library; each pair has its own tree under build/.
+MODE ?= debug
+VIPS ?= npm
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VARIANT := $(MODE)$(if $(filter system,$(VIPS)),-sysvips)$(if $(findstring clang,$(CC)),-clang)
+B       := build/$(VARIANT)
+VERSION := $(shell cat VERSION)
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec/millrace
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+DOCDIR     ?= $(PREFIX)/share/doc/millrace
+MANDIR     ?= $(PREFIX)/share/man
+
+# --- libraries -------------------------------------------------------------------------------
+# pkg-config tells what this Debian calls things; nothing here names a version.
+pkg      = $(shell pkg-config $(1) $(2) 2>/dev/null)
+MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+BASE_PKGS   := libuv hiredis $(MSGPACK) jansson libcrypto
+API_PKGS    := $(BASE_PKGS) libpq
+WORKER_PKGS := $(BASE_PKGS) libpq libcurl libssl
+RENDER_PKGS := $(MSGPACK) libseccomp libcrypto
+TEST_PKGS   := cmocka
+
+# llhttp: the system's library where there is one (Debian 13), else Debian 12's sources, built strict.
+ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
+LLHTTP_CFLAGS := $(call pkg,--cflags,libllhttp)
+LLHTTP_LIBS   := $(call pkg,--libs,libllhttp)
+LLHTTP_OBJ    :=
+else
+LLHTTP_SRC    := /usr/share/llhttp
+LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
+LLHTTP_LIBS   :=
+LLHTTP_OBJ    := $(patsubst %,$(B)/llhttp/%.o,api http llhttp)
+endif
+
+# libvips: npm's prebuilt one (pinned by package-lock.json), or Debian's with VIPS=system.
+NPM_ARCH  := $(if $(filter aarch64,$(shell uname -m)),arm64,x64)
+ifeq ($(VIPS),system)
+VIPS_CFLAGS := $(patsubst -I%,-isystem %,$(call pkg,--cflags,vips))
+VIPS_LIBS   := $(call pkg,--libs,vips)
+VIPS_SO     :=
+else
+VIPS_DIR    := node_modules/@img/sharp-libvips-linux-$(NPM_ARCH)/lib
+VIPS_DEV    := node_modules/@img/sharp-libvips-dev/include
+VIPS_SO     := $(wildcard $(VIPS_DIR)/libvips-cpp.so.*)
+VIPS_CFLAGS := -isystem $(VIPS_DEV) -isystem $(VIPS_DEV)/glib-2.0 -isystem $(VIPS_DIR)/glib-2.0/include
+VIPS_LIBS   := $(B)/$(notdir $(VIPS_SO)) -Wl,-rpath,'$$ORIGIN'
+endif
+
+# --- compiler --------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wwrite-strings -Wstrict-prototypes \
+        -Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wformat=2 \
+        -Wswitch-enum -Wconversion -Wno-sign-conversion -fno-common
+HARDEN := -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+CFLAGS_debug   := -O1 -g3 -fno-omit-frame-pointer -DMILLRACE_FAILPOINTS=1
+CFLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(HARDEN)
+CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DMILLRACE_FAILPOINTS=1
+CFLAGS_tsan    := -O1 -g -fsanitize=thread -DMILLRACE_FAILPOINTS=1
+LDFLAGS_release := -Wl,-z,relro,-z,now -pie
+CPP_ALL  := -I. -I$(B)/gen -DMILLRACE_VERSION='"$(VERSION)"'
+CSTD     := -std=gnu11 -D_GNU_SOURCE -fPIE
+CC_ALL    = $(CSTD) $(WARN) $(CFLAGS_$(MODE)) $(CPP_ALL) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(filter-out -I/usr/include,$(call pkg,--cflags,$(API_PKGS) libcurl libssl libseccomp))) $(LLHTTP_CFLAGS)
+LINK      = $(CC) $(CFLAGS_$(MODE)) $(LDFLAGS_$(MODE)) $(LDFLAGS)
+
+# --- what there is ---------------------------------------------------------------------------
+SHARED_SRC := $(wildcard shared/*.c)
+QUEUE_SRC  := $(wildcard queue/*.c queue/spec/*.c)
+API_SRC    := $(filter-out api/main.c,$(wildcard api/*.c api/endpoints/*.c))
+WORKER_SRC := $(filter-out worker/main.c,$(wildcard worker/*.c worker/handlers/*.c worker/notify/*.c worker/render/*.c))
+RENDER_SRC := worker/render/wire.c $(filter-out worker/render/child/main.c,$(wildcard worker/render/child/*.c))
+CLI_SRC    := $(filter-out cli/main.c,$(wildcard cli/*.c))
+MAIN_SRC   := $(wildcard api/main.c worker/main.c worker/render/child/main.c cli/main.c)
+ALL_SRC    := $(sort $(SHARED_SRC) $(QUEUE_SRC) $(API_SRC) $(WORKER_SRC) $(RENDER_SRC) $(CLI_SRC) $(MAIN_SRC))
+UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+UNIT_BIN   := $(UNIT_SRC:%.c=$(B)/%)
+UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+OBJ        := $(ALL_SRC:%.c=$(B)/%.o)
+ALL_C      := $(shell find shared queue api worker cli tests bench -name '*.[ch]' 2>/dev/null | sort)
+
+LIB_SHARED := $(B)/libshared.a
+LIB_QUEUE  := $(B)/libqueue.a
+LIB_API    := $(B)/libapi.a
+LIB_WORKER := $(B)/libworker.a
+LIB_RENDER := $(B)/librender.a
+LIB_CLI    := $(B)/libcli.a
+PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
+
+.PHONY: all help deps run demo unit test lint layers docs install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS)
+
+help:
+	@sed -n '3,6p' Makefile | sed 's/^# *//'
+	@echo 'make all MODE=release|debug|asan|tsan [VIPS=system] [CC=clang]   programs in build/$$MODE'
+	@echo 'make unit      unit tests only            make lint   layers, format, clang-tidy, banned calls'
+	@echo 'make demo      like run, ends by itself   make docs   regenerate what is generated'
+	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
+
+# --- generated sources -----------------------------------------------------------------------
+# A text file becomes a C array, so that the programs are whole without files beside them.
+$(B)/gen/%.inc: %
+	@mkdir -p $(@D)
+	@{ od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; echo 0x00; } > $@
+LUA_INC := $(patsubst %,$(B)/gen/%.inc,$(wildcard queue/lua/*.lua))
+SQL_INC := $(patsubst %,$(B)/gen/%.inc,$(wildcard queue/sql/*.sql))
+$(QUEUE_SRC:%.c=$(B)/%.o): | $(LUA_INC) $(SQL_INC)
+
+# --- compile ---------------------------------------------------------------------------------
+$(B)/%.o: %.c Makefile VERSION
+	@mkdir -p $(@D)
+	$(CC) $(CC_ALL) -MMD -MP -c $< -o $@
+
+$(B)/worker/render/child/%.o: PKG_CFLAGS += $(VIPS_CFLAGS)
+
+$(B)/llhttp/%.o: $(LLHTTP_SRC)/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -fPIE -w $(LLHTTP_CFLAGS) -c $< -o $@
+
+define archive
+$(1): $(patsubst %.c,$(B)/%.o,$(2))
+	@rm -f $$@
+	@ar rcsD $$@ $$^
+endef
+$(eval $(call archive,$(LIB_SHARED),$(SHARED_SRC)))
+$(eval $(call archive,$(LIB_QUEUE),$(QUEUE_SRC)))
+$(eval $(call archive,$(LIB_API),$(API_SRC)))
+$(eval $(call archive,$(LIB_WORKER),$(WORKER_SRC)))
+$(eval $(call archive,$(LIB_RENDER),$(RENDER_SRC)))
+$(eval $(call archive,$(LIB_CLI),$(CLI_SRC)))
+
+$(B)/libvips-cpp.so.%: $(VIPS_DIR)/libvips-cpp.so.%
+	@mkdir -p $(@D)
+	cp $< $@
+
+API_LIBS    := $(LLHTTP_LIBS) $(call pkg,--libs,$(API_PKGS))
+WORKER_LIBS := $(call pkg,--libs,$(WORKER_PKGS))
+RENDER_LIBS := $(VIPS_LIBS) $(call pkg,--libs,$(RENDER_PKGS)) -lm
+
+$(B)/millrace-api: $(B)/api/main.o $(LIB_API) $(LIB_QUEUE) $(LIB_SHARED) $(LLHTTP_OBJ)
+	$(LINK) $^ $(API_LIBS) -o $@
+$(B)/millrace-worker: $(B)/worker/main.o $(LIB_WORKER) $(LIB_QUEUE) $(LIB_SHARED)
+	$(LINK) $^ $(WORKER_LIBS) -o $@
+$(B)/millrace-render: $(B)/worker/render/child/main.o $(LIB_RENDER) $(LIB_QUEUE) $(LIB_SHARED) $(addprefix $(B)/,$(notdir $(VIPS_SO)))
+	$(LINK) $(filter-out %.so.%,$^) $(RENDER_LIBS) -o $@
+$(B)/millrace: $(B)/cli/main.o $(LIB_CLI) $(LIB_QUEUE) $(LIB_SHARED)
+	$(LINK) $^ $(WORKER_LIBS) -o $@
+
+# --- tests -----------------------------------------------------------------------------------
+# Unit tests named test_render_* link libvips; the others link everything else.
+UNIT_LIBS := $(LIB_API) $(LIB_WORKER) $(LIB_CLI) $(LIB_QUEUE) $(LIB_SHARED)
+UNIT_OBJ  := $(UNIT_HELP:%.c=$(B)/%.o)
+$(B)/tests/unit/test_render_%: $(B)/tests/unit/test_render_%.o $(UNIT_OBJ) $(LIB_RENDER) $(LIB_QUEUE) $(LIB_SHARED) $(addprefix $(B)/,$(notdir $(VIPS_SO)))
+	$(LINK) $(filter-out %.so.%,$^) $(if $(VIPS_SO),$(B)/$(notdir $(VIPS_SO)) -Wl$(comma)-rpath$(comma)'$$ORIGIN/../..',$(VIPS_LIBS)) $(call pkg,--libs,$(RENDER_PKGS) $(TEST_PKGS)) -lm -o $@
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_OBJ) $(UNIT_LIBS) $(LLHTTP_OBJ)
+	$(LINK) $(filter-out %.a,$^) -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group $(LLHTTP_LIBS) $(call pkg,--libs,$(WORKER_PKGS) $(TEST_PKGS)) -o $@
+$(B)/tests/unit/test_render_%.o: PKG_CFLAGS += $(VIPS_CFLAGS)
+comma := ,
+
+unit: $(UNIT_BIN)
+	@scripts/run-units $(UNIT_BIN)
+
+# --- lint ------------------------------------------------------------------------------------
+# Includes are written from the root, so the layering can be read and checked.
+layers:
+	@! grep -rnE '#include "(queue|api|worker|cli)/' shared
+	@! grep -rnE '#include "(api|worker|cli)/' queue
+	@! grep -rnE '#include "(worker|cli)/' api
+	@! grep -rnE '#include "(api|cli)/' worker
+	@! grep -rnE '#include "(api|worker)/' cli
+
+compile_commands.json: Makefile
+	@{ echo '['; sep=; for f in $(ALL_SRC) $(UNIT_SRC) $(UNIT_HELP); do \
+	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) $(subst ",\\\",$(CC_ALL)) $(VIPS_CFLAGS) -c %s"}\n' "$$sep" "$(CURDIR)" $$f $$f; sep=,; done; echo ']'; } > $@
+
+BANNED := \b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets|localtime|gmtime|sleep|usleep|system|popen|alloca)\(
+lint: layers compile_commands.json $(LUA_INC) $(SQL_INC)
+	@! grep -nP '$(BANNED)' $(filter-out tests/%,$(ALL_C))
+	clang-format --dry-run -Werror $(ALL_C)
+	printf '%s\n' $(ALL_SRC) | xargs -P $$(nproc) -n 4 clang-tidy -p . --quiet 2>/dev/null
+
+clean:
+	rm -rf build compile_commands.json
+
+-include $(OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d)

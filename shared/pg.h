@@ -1,0 +1,81 @@
+/* pg: a small pool of PostgreSQL connections: non-blocking, pipelined, each query with a deadline.
+ *
+ * Every query is its own implicit transaction and its own Sync, so one failure touches no other.
+ * Queries wait in a bounded line while no connection has room (ERR_BUSY at the start when it is
+ * full). A query past its deadline ends with ERR_TIMEOUT and its connection is closed (the others
+ * on it end with ERR_UNREACHABLE, fate unknown). Connections come back with jittered back-off;
+ * the connect cannot hang: host names are resolved off the loop, the connect has a timer, and the
+ * socket is polled anew after every PQconnectPoll.
+ * While no connection is up queries are kept in line until their deadline.
+ * Loop thread only. new -> start -> close. */
+#ifndef SHARED_PG_H
+#define SHARED_PG_H
+
+#include <libpq-fe.h>
+#include <uv.h>
+
+#include "shared/log.h"
+#include "shared/err.h"
+
+struct pg;
+
+struct pg_options {
+    const char *url; /* anything PQconninfoParse takes; several hosts allowed */
+    const char *application; /* application_name */
+    unsigned connections;  /* 0: 2 */
+    uint32_t connect_ms;   /* 0: 3000 */
+    uint32_t query_ms;     /* 0: 10000 */
+    size_t max_waiting;    /* 0: 1000 queries */
+    unsigned pipeline;     /* 0: 16 queries in flight a connection */
+    bool unprepared;       /* no named statements: for pgbouncer in transaction mode */
+    const struct log_ctx *log;
+};
+
+struct pg_query {
+    const char *name; /* names the prepared statement; NULL: unnamed */
+    const char *sql;
+    int n;
+    const Oid *types;          /* may be NULL */
+    const char *const *values; /* copied before the call returns */
+    const int *lengths, *formats; /* may be NULL: text */
+    int result_format;
+    uint32_t deadline_ms;
+};
+
+/* ERR_OK: res is PGRES_TUPLES_OK or PGRES_COMMAND_OK, borrowed for the call. Otherwise res is NULL
+ * and why says: ERR_REJECTED (final by SQLSTATE: bad data, constraint, undefined...; why->text
+ * begins with the five-letter SQLSTATE), ERR_UNREACHABLE, ERR_TIMEOUT, ERR_BUSY (the server asks
+ * to come again: SQLSTATE classes 53, 57, 40, 25006, 08), ERR_CANCELED. */
+typedef void pg_result_fn(void *arg, enum err e, const PGresult *res, const struct fault *why);
+typedef void pg_state_fn(void *arg, bool up, const char *why); /* first connection up / last one down */
+typedef void pg_closed_fn(void *arg);
+
+MUST_USE enum err pg_new(uv_loop_t *loop, const struct pg_options *opt, struct pg **ret, struct fault *reterr);
+void pg_start(struct pg *p, pg_state_fn *on_state, void *arg);
+bool pg_is_up(const struct pg *p);
+size_t pg_pending(const struct pg *p); /* waiting and in flight */
+MUST_USE enum err pg_query(struct pg *p, const struct pg_query *q, pg_result_fn *cb, void *arg);
+void pg_close(struct pg **p, pg_closed_fn *on_closed, void *arg);
+
+/* Binary one-dimensional arrays, for unnest($1::...[]). */
+struct pg_array {
+    struct buf bytes;
+    uint32_t n;
+};
+void pg_array_init(struct pg_array *a, Oid element);
+void pg_array_null(struct pg_array *a);
+void pg_array_bytes(struct pg_array *a, const void *p, size_t len); /* text, bytea, uuid, jsonb (with its version byte) */
+void pg_array_i16(struct pg_array *a, int16_t v);
+void pg_array_i32(struct pg_array *a, int32_t v);
+void pg_array_i64(struct pg_array *a, int64_t v);
+void pg_array_wall_ms(struct pg_array *a, uint64_t unix_ms); /* timestamptz; 0 gives NULL */
+/* Writes the header's count; the slice is valid until the next call on a. */
+struct slice pg_array_end(struct pg_array *a);
+void pg_array_done(struct pg_array *a);
+
+enum { PG_OID_BYTEA = 17, PG_OID_INT8 = 20, PG_OID_INT2 = 21, PG_OID_INT4 = 23, PG_OID_TEXT = 25,
+       PG_OID_TIMESTAMPTZ = 1184, PG_OID_UUID = 2950, PG_OID_JSONB = 3802,
+       PG_OID_BYTEA_ARRAY = 1001, PG_OID_INT2_ARRAY = 1005, PG_OID_INT4_ARRAY = 1007, PG_OID_TEXT_ARRAY = 1009,
+       PG_OID_INT8_ARRAY = 1016, PG_OID_TIMESTAMPTZ_ARRAY = 1185, PG_OID_UUID_ARRAY = 2951, PG_OID_JSONB_ARRAY = 3807 };
+
+#endif
