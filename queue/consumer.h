@@ -1,0 +1,89 @@
+/* consumer: one worker's hold on one queue: register, beat, claim, settle, wait for more.
+ *
+ *     new --start--> registering --ok--> working --lease lost--> on_lost, registering (a new name)
+ *                        ^                  | connection lost: keeps what it holds; on return reconciles
+ *                        +------------------+
+ *
+ * A consumer is named host:instance:boot, boot being new at every start and after every lost
+ * lease. When it registers, whatever an earlier boot of the same host:instance held goes back to
+ * the queue at once. It beats every beat_ms; who is silent for lease_ms is reaped by anyone
+ * (reaper.h). A claimed job is held until it is settled. After a reconnect the consumer gives
+ * back what Redis thinks it holds and it never received. Settling twice is harmless; settling a job that
+ * is no longer ours gives ERR_STALE. Settlements of one loop turn share one call; those that
+ * could not be sent are kept and sent again after the reconnect (they are idempotent).
+ * Waiting uses a Redis connection of its own (BLPOP on the wake key); nothing is polled.
+ * Loop thread only. */
+#ifndef QUEUE_CONSUMER_H
+#define QUEUE_CONSUMER_H
+
+#include "queue/job.h"
+#include "shared/redis.h"
+
+struct consumer;
+
+struct claim {
+    struct uuid id;          /* made up (from the bytes and the time) when the item has none */
+    uint32_t attempt;        /* counted at this claim: the fencing token */
+    uint32_t excused;        /* attempts that ended without a verdict on the job: releases by a draining worker, lost claim replies.
+                                Not so a worker's death. The limit compares attempt - excused. */
+    enum job_priority priority;
+    uint64_t claimed_ms;     /* Redis time, Unix ms */
+    struct slice item;       /* borrowed for the call */
+};
+
+enum settle_kind {
+    SETTLE_DONE,    /* leaves Redis: succeeded, dead, cancelled, expired; the row is written already */
+    SETTLE_RETRY,   /* to delayed, due in delay_ms (0: at once, to ready) */
+    SETTLE_RELEASE, /* back to the head of its queue, attempt excused */
+};
+struct settlement {
+    struct uuid id;
+    uint32_t attempt;
+    enum settle_kind kind;
+    uint64_t delay_ms;
+    const char *error; /* RETRY: shown while it waits; may be NULL; cut at 200 bytes */
+};
+
+struct consumer_events {
+    void *arg;
+    /* Once per claimed job, never from inside a call into the consumer. */
+    void (*on_claim)(void *arg, const struct claim *claim);
+    /* The lease was lost (stopped, cut off): everything held belongs to others now. Drop it; do not settle. */
+    void (*on_lost)(void *arg);
+    /* May be NULL. ready: claims can be made; why: "" or the reason. */
+    void (*on_state)(void *arg, bool ready, const char *why);
+};
+
+struct consumer_options {
+    const char *queue;
+    const char *host, *instance; /* instance: unique on the host, stable over restarts */
+    const char *redis_url;       /* for the waiting connection */
+    uint32_t beat_ms, lease_ms;  /* 0: 2000, 10000 */
+    uint32_t info_slots;         /* shown by `millrace workers` */
+    const char *info_version;
+    const struct log_ctx *log;
+};
+typedef void settle_fn(void *arg, enum err e); /* ERR_OK, ERR_STALE, ERR_CANCELED */
+typedef void consumer_closed_fn(void *arg);
+
+/* Borrows redis (shared by the consumers of one worker), which must outlive it. */
+MUST_USE enum err consumer_new(uv_loop_t *loop, struct redis *redis, const struct consumer_options *opt,
+                               const struct consumer_events *ev, struct consumer **ret, struct fault *reterr);
+void consumer_start(struct consumer *c);
+/* The owner of redis passes its state changes on. */
+void consumer_on_redis(struct consumer *c, bool up);
+/* How many more jobs the worker has room for now. While it is above zero the consumer claims (in batches of at
+ * most 64) or waits; it counts down by itself at each claim. Call again whenever a slot frees. */
+void consumer_set_room(struct consumer *c, size_t room);
+/* Calls back once it is certain. cb may be NULL. */
+MUST_USE enum err consumer_settle(struct consumer *c, const struct settlement *s, settle_fn *cb, void *arg);
+/* pct 0..100; note may be NULL (cut at 200). Best effort, at most the newest per job and loop turn is sent. */
+void consumer_progress(struct consumer *c, const struct uuid *id, uint32_t attempt, unsigned pct, const char *note);
+size_t consumer_held(const struct consumer *c);
+const char *consumer_name(const struct consumer *c);
+/* No more claims (a claim under way still arrives through on_claim). */
+void consumer_quiesce(struct consumer *c);
+/* Unregisters; jobs still held go back to the queue. on_closed runs last. */
+void consumer_close(struct consumer **c, consumer_closed_fn *on_closed, void *arg);
+
+#endif

@@ -1,0 +1,109 @@
+/* ledger: the record of ended attempts in PostgreSQL: written in batches, read by key.
+ *
+ * Writing. An outcome waits until its batch closes (batch_ms or batch_rows, whichever is first),
+ * goes out as one statement with binary arrays, and calls back when PostgreSQL has committed. While
+ * PostgreSQL is down outcomes are held and tried again with back-off (the upsert is idempotent), up to
+ * max_held; ledger_has_room() tells the worker to stop claiming before that. One bad row does not
+ * spoil a batch: a batch refused for its data is split until the bad row stands alone, and only that one gets
+ * ERR_REJECTED.
+ * The upsert is guarded: a row is only ever replaced by the same or a later attempt, and never once
+ * it is terminal. applied tells whether this outcome is what the row now says (also when a repeat found
+ * its own earlier write). attempts and outputs rows are written with the row, in the same statement. */
+#ifndef QUEUE_LEDGER_H
+#define QUEUE_LEDGER_H
+
+#include "queue/job.h"
+#include "shared/pg.h"
+
+struct ledger;
+
+struct ledger_output {
+    const char *name, *file, *format; /* file: path below the blob directory */
+    uint32_t width, height;
+    uint64_t bytes;
+    uint8_t sha256[32];
+};
+struct ledger_outcome {
+    struct uuid id;
+    const char *queue, *type;
+    enum job_priority priority;
+    enum job_state state; /* retrying, succeeded, dead, cancelled, expired */
+    uint32_t attempt, max_attempts;
+    uint64_t enqueued_ms, started_ms, finished_ms, next_attempt_ms; /* Unix ms; 0: null */
+    const char *worker;       /* consumer's name */
+    const char *error;        /* err_name() or NULL */
+    struct slice error_text;  /* cut at 2000 bytes; made valid UTF-8 without NUL */
+    struct slice item;        /* the envelope, kept so that the job can run again */
+    struct slice result_json; /* or empty */
+    bool has_parent;
+    struct uuid parent;
+    const struct ledger_output *outputs;
+    size_t n_outputs;
+};
+typedef void ledger_recorded_fn(void *arg, enum err e, bool applied);
+typedef void ledger_closed_fn(void *arg);
+
+struct ledger_options {
+    uint32_t batch_ms;  /* 0: 2 */
+    size_t batch_rows;  /* 0: 512 */
+    size_t max_held;    /* 0: 10000 outcomes */
+    const struct log_ctx *log;
+};
+/* Borrows pg, which must outlive it. */
+MUST_USE enum err ledger_new(uv_loop_t *loop, struct pg *pg, const struct ledger_options *opt, struct ledger **ret, struct fault *reterr);
+/* Copies the outcome. ERR_BUSY when max_held is reached. */
+MUST_USE enum err ledger_record(struct ledger *l, const struct ledger_outcome *o, ledger_recorded_fn *cb, void *arg);
+bool ledger_has_room(const struct ledger *l, size_t n);
+size_t ledger_held(const struct ledger *l);
+/* Held outcomes end with ERR_CANCELED (their jobs come back through the lease). */
+void ledger_close(struct ledger **l, ledger_closed_fn *on_closed, void *arg);
+
+/* --- reading ---------------------------------------------------------------------------------- */
+struct ledger_row {
+    struct uuid id, parent;
+    bool has_parent;
+    struct slice queue, type, worker, error, error_text, result_json, item;
+    enum job_state state;
+    enum job_priority priority;
+    uint32_t attempt, max_attempts;
+    uint64_t enqueued_ms, started_ms, finished_ms, next_attempt_ms;
+};
+struct ledger_output_row {
+    struct slice name, file, format;
+    uint32_t width, height;
+    uint64_t bytes;
+    char sha256[65];
+};
+struct ledger_attempt_row {
+    uint32_t attempt;
+    struct slice outcome, worker, error, error_text; /* outcome: the state the attempt led to */
+    uint64_t started_ms, finished_ms;
+};
+/* ERR_NOT_FOUND: no row. Everything is borrowed for the call. */
+typedef void ledger_job_fn(void *arg, enum err e, const struct ledger_row *row, const struct ledger_output_row *outputs,
+                           size_t n_outputs, const struct ledger_attempt_row *attempts, size_t n_attempts);
+MUST_USE enum err ledger_job(struct pg *pg, const struct uuid *id, ledger_job_fn *cb, void *arg);
+
+typedef void ledger_output_fn(void *arg, enum err e, const struct ledger_output_row *output);
+MUST_USE enum err ledger_output(struct pg *pg, const struct uuid *id, const char *name, ledger_output_fn *cb, void *arg);
+
+struct ledger_filter {
+    const char *queue, *type, *state, *error; /* NULL: any */
+    bool has_before;
+    struct uuid before; /* keyset: jobs with a smaller id */
+    unsigned limit;     /* 1..200 */
+};
+/* Newest id first; result_json, item and error_text are empty in lists. */
+typedef void ledger_list_fn(void *arg, enum err e, const struct ledger_row *rows, size_t n, bool more);
+MUST_USE enum err ledger_list(struct pg *pg, const struct ledger_filter *f, ledger_list_fn *cb, void *arg);
+
+/* --- schema ------------------------------------------------------------------------------------ */
+/* Applies the numbered files of queue/sql that are missing, each in its own transaction under an advisory
+ * lock; blocking: command line only. say (may be NULL) gets one line per file applied. */
+MUST_USE enum err ledger_migrate(const char *pg_url, void (*say)(void *arg, const char *line), void *arg, struct fault *reterr);
+/* The version the schema should have, and (asynchronously) the one it has: /readyz and start-up use it. */
+unsigned ledger_version_wanted(void);
+typedef void ledger_version_fn(void *arg, enum err e, unsigned version);
+MUST_USE enum err ledger_version(struct pg *pg, ledger_version_fn *cb, void *arg);
+
+#endif
