@@ -1,0 +1,304 @@
+/* image: one source, several outputs from one decode.
+ *
+ *     locate --> render --> store --> finish
+ *        \_________\_________\_____> give_up
+ *
+ * Safe to repeat: outputs are stored under the hash of their content. Only render leaves this
+ * process (render/pool.h); store hashes and syncs files on a pool thread. */
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/hash.h"
+#include "worker/blob_store.h"
+#include "worker/handler.h"
+#include "worker/source_path.h"
+
+struct image {
+    struct flow flow;
+    struct slot *slot;
+    struct loop_later later;
+    struct spec_image *spec;
+    char source[PATH_MAX];
+    struct render_ticket *ticket;
+    struct blob_item *files; /* one per output, in the report's order */
+    size_t n;
+    struct image_meta {
+        char name[JOB_NAME_MAX + 1];
+        enum image_format format;
+        uint32_t width, height;
+    } *meta;
+    enum image_format source_format;
+    uint32_t source_width, source_height, render_ms, cpu_ms;
+    uint64_t peak_rss;
+    bool stopped;
+    struct fault why;
+};
+
+static step_fn locate, render, store, finish, give_up;
+static const struct step S_LOCATE = {"locate", locate}, S_RENDER = {"render", render}, S_STORE = {"store", store},
+                         S_FINISH = {"finish", finish}, S_GIVE_UP = {"give_up", give_up};
+
+static struct image *image_of(struct flow *f)
+{
+    return CONTAINER(f, struct image, flow);
+}
+
+/* --- locate ------------------------------------------------------------------------------------- */
+
+static enum err locate_upload(struct image *im)
+{
+    char id[UUID_TEXT_SIZE];
+
+    if (!blob_upload_path(im->slot->sv->opt->blob_dir, uuid_text(&im->spec->upload, id), im->source, sizeof im->source))
+        return fault_set(&im->why, ERR_INTERNAL, 0, "BLOB_DIR is too long");
+    if (access(im->source, R_OK) != 0)
+        return fault_set(&im->why, ERR_NOT_FOUND, 0, "/args/source/upload: no upload %s (never finished, or expired)", id);
+    return ERR_OK;
+}
+
+static enum err find_source(struct image *im)
+{
+    switch (im->spec->source_kind) {
+    case IMAGE_SOURCE_UPLOAD:
+        return locate_upload(im);
+    case IMAGE_SOURCE_PATH:
+        return source_path_resolve(im->slot->sv->opt->path_roots, im->spec->source, im->source, &im->why);
+    case IMAGE_SOURCE_URL:
+        break;
+    }
+    return fault_set(&im->why, ERR_UNSUPPORTED, 0, "/args/source/url: sources by URL are not served; upload the file, or name a path");
+}
+
+static const struct step *locate(struct flow *f)
+{
+    struct image *im = image_of(f);
+    enum err e = find_source(im);
+
+    return e == ERR_OK ? &S_RENDER : flow_await(f, e, NULL);
+}
+
+/* --- render ------------------------------------------------------------------------------------- */
+
+static enum err take_outputs(struct image *im, const struct render_report *r)
+{
+    im->files = calloc(r->n_outputs, sizeof *im->files);
+    im->meta = calloc(r->n_outputs, sizeof *im->meta);
+    if (im->files == NULL || im->meta == NULL)
+        return fault_set(&im->why, ERR_NOMEM, 0, "no memory for %zu outputs", r->n_outputs);
+    for (size_t i = 0; i < r->n_outputs; i++) {
+        const struct render_output *o = &r->outputs[i];
+
+        im->files[i].path = strdup(o->path);
+        im->files[i].ext = image_format_ext(o->format);
+        im->meta[i] = (struct image_meta){.format = o->format, .width = o->width, .height = o->height};
+        (void)slice_to_cstr(slice_str(o->name), im->meta[i].name, sizeof im->meta[i].name);
+        im->n = i + 1;
+        if (im->files[i].path == NULL)
+            return fault_set(&im->why, ERR_NOMEM, 0, "no memory for a path");
+    }
+    return ERR_OK;
+}
+
+static void on_rendered(void *arg, enum err e, const struct render_report *r, const struct fault *why)
+{
+    struct image *im = arg;
+
+    im->ticket = NULL;
+    if (e == ERR_OK) {
+        im->source_format = r->source_format;
+        im->source_width = r->source_width;
+        im->source_height = r->source_height;
+        im->render_ms = r->wall_ms;
+        im->cpu_ms = r->cpu_ms;
+        im->peak_rss = r->peak_rss;
+        e = take_outputs(im, r);
+    } else if (why != NULL) {
+        im->why = *why;
+    }
+    flow_wake(&im->flow, e);
+}
+
+static void on_progress(void *arg, unsigned pct)
+{
+    struct image *im = arg;
+
+    slot_progress(im->slot, pct, "rendering");
+}
+
+static const struct step *render(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct slot *s = im->slot;
+    enum err e = render_pool_run(s->sv->pool,
+                                 &(struct render_order){.job = &s->claim.id,
+                                                        .attempt = s->claim.attempt,
+                                                        .source_path = im->source,
+                                                        .args = s->job.args,
+                                                        .timeout_ms = s->timeout_ms},
+                                 on_progress, on_rendered, im, &im->ticket, &im->why);
+
+    return flow_await(f, e, &S_STORE);
+}
+
+/* --- store -------------------------------------------------------------------------------------- */
+
+static void on_stored(void *arg, enum err e, const struct fault *why)
+{
+    struct image *im = arg;
+
+    if (why != NULL)
+        im->why = *why;
+    flow_wake(&im->flow, e);
+}
+
+static const struct step *store(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct services *sv = im->slot->sv;
+
+    slot_progress(im->slot, 100, "storing");
+    return flow_await(f, blob_store(loop_uv(sv->loop), sv->opt->blob_dir, im->files, im->n, on_stored, im), &S_FINISH);
+}
+
+/* --- finish ------------------------------------------------------------------------------------- */
+
+static void pack_output(msgpack_packer *pk, const struct image_meta *meta, const struct blob_item *file)
+{
+    char hex[HASH_HEX_SIZE];
+
+    msgpack_pack_map(pk, 6);
+    mp_str(pk, "name");
+    mp_str(pk, meta->name);
+    mp_str(pk, "format");
+    mp_str(pk, image_format_name(meta->format));
+    mp_str(pk, "width");
+    msgpack_pack_uint32(pk, meta->width);
+    mp_str(pk, "height");
+    msgpack_pack_uint32(pk, meta->height);
+    mp_str(pk, "bytes");
+    msgpack_pack_uint64(pk, file->bytes);
+    mp_str(pk, "sha256");
+    mp_str(pk, hex_text(file->sha256, sizeof file->sha256, hex));
+}
+
+static void pack_result(const struct image *im, struct buf *out)
+{
+    msgpack_packer pk;
+
+    mp_packer(&pk, out);
+    msgpack_pack_map(&pk, 5);
+    mp_str(&pk, "source");
+    msgpack_pack_map(&pk, 3);
+    mp_str(&pk, "format");
+    mp_str(&pk, image_format_name(im->source_format));
+    mp_str(&pk, "width");
+    msgpack_pack_uint32(&pk, im->source_width);
+    mp_str(&pk, "height");
+    msgpack_pack_uint32(&pk, im->source_height);
+    mp_str(&pk, "outputs");
+    msgpack_pack_array(&pk, im->n);
+    for (size_t i = 0; i < im->n; i++)
+        pack_output(&pk, &im->meta[i], &im->files[i]);
+    mp_str(&pk, "render_ms");
+    msgpack_pack_uint32(&pk, im->render_ms);
+    mp_str(&pk, "cpu_ms");
+    msgpack_pack_uint32(&pk, im->cpu_ms);
+    mp_str(&pk, "peak_rss");
+    msgpack_pack_uint64(&pk, im->peak_rss);
+}
+
+static enum err give_outputs(struct image *im)
+{
+    struct ledger_output *rows = calloc(im->n, sizeof *rows);
+
+    if (rows == NULL)
+        return fault_set(&im->why, ERR_NOMEM, 0, "no memory for %zu outputs", im->n);
+    for (size_t i = 0; i < im->n; i++) {
+        rows[i] = (struct ledger_output){.name = strdup(im->meta[i].name),
+                                         .file = strdup(im->files[i].name),
+                                         .format = image_format_name(im->meta[i].format),
+                                         .width = im->meta[i].width,
+                                         .height = im->meta[i].height,
+                                         .bytes = im->files[i].bytes};
+        memcpy(rows[i].sha256, im->files[i].sha256, sizeof rows[i].sha256);
+    }
+    slot_set_outputs(im->slot, rows, im->n);
+    for (size_t i = 0; i < im->n; i++) {
+        if (rows[i].name == NULL || rows[i].file == NULL)
+            return fault_set(&im->why, ERR_NOMEM, 0, "no memory for an output's name");
+    }
+    return ERR_OK;
+}
+
+static const struct step *finish(struct flow *f)
+{
+    struct image *im = image_of(f);
+
+    pack_result(im, slot_result(im->slot));
+    f->err = give_outputs(im);
+    return flow_end(f);
+}
+
+static const struct step *give_up(struct flow *f)
+{
+    return flow_end(f); /* f->err and why say it all; ended() cleans up */
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static void ended(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct slot *s = im->slot;
+    struct fault why = im->why;
+    enum err e = f->err;
+
+    if (why.text[0] == '\0')
+        (void)fault_set(&why, e, 0, "%s", err_text(e));
+    blob_items_discard(im->files, im->n);
+    free(im->files);
+    free(im->meta);
+    free(im->spec);
+    free(im);
+    slot_done(s, e, &why);
+}
+
+/* The flow's first step may fail at once; slot_done() must wait until start() has returned. */
+static void on_begin(void *arg)
+{
+    struct image *im = arg;
+
+    im->flow.err = im->stopped ? ERR_CANCELED : ERR_OK;
+    flow_start(&im->flow, im->stopped ? &S_GIVE_UP : &S_LOCATE);
+}
+
+static enum err start(struct slot *s, struct fault *reterr)
+{
+    struct image *im = calloc(1, sizeof *im);
+
+    if (im != NULL)
+        im->spec = calloc(1, sizeof *im->spec);
+    if (im == NULL || im->spec == NULL) {
+        free(im);
+        return fault_set(reterr, ERR_NOMEM, 0, "no memory for the job");
+    }
+    (void)spec_image_parse(&s->args, "/args", im->spec, NULL); /* checked before */
+    im->slot = s;
+    im->flow = (struct flow){.on_fail = &S_GIVE_UP, .ended = ended};
+    s->work = im;
+    loop_later(s->sv->loop, &im->later, on_begin, im);
+    return ERR_OK;
+}
+
+static void stop(struct slot *s)
+{
+    struct image *im = s->work;
+
+    im->stopped = true;
+    if (im->ticket != NULL)
+        render_pool_cancel(im->ticket);
+}
+
+const struct handler handler_image = {
+    .type = "image", .uses_renderer = true, .own_deadline = true, .start = start, .stop = stop};

@@ -1,0 +1,32 @@
+/* services: the parts of a running worker that handlers and slots may use. Owned by daemon.c. */
+#ifndef WORKER_SERVICES_H
+#define WORKER_SERVICES_H
+
+#include "queue/ledger.h"
+#include "queue/producer.h"
+#include "shared/http_client.h"
+#include "shared/loop.h"
+#include "shared/metrics.h"
+#include "worker/notify/standard_webhooks.h"
+#include "worker/options.h"
+#include "worker/render/pool.h"
+
+#define WEBHOOK_SECRETS_MAX 4
+
+struct services {
+    const struct worker_options *opt;
+    struct log_ctx log;
+    struct loop *loop;
+    struct redis *redis;
+    struct pg *pg;
+    struct ledger *ledger;
+    struct producer *producer;
+    struct render_pool *pool;
+    struct netguard *guard;
+    struct http_client *http;
+    struct metrics *metrics;
+    struct webhook_secret secrets[WEBHOOK_SECRETS_MAX];
+    size_t n_secrets;
+};
+
+#endif

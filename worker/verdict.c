@@ -1,0 +1,53 @@
+#include "worker/verdict.h"
+
+#include "shared/backoff.h"
+
+uint32_t verdict_counted(uint32_t attempt, uint32_t excused)
+{
+    return attempt > excused ? attempt - excused : 0;
+}
+
+static bool retry_can_help(enum err e)
+{
+    switch (err_class(e)) {
+    case ERR_CLASS_RETRY:
+    case ERR_CLASS_BUG: /* not understood, so not known to be final */
+        return true;
+    case ERR_CLASS_NONE:
+    case ERR_CLASS_FINAL:
+        break;
+    }
+    return false;
+}
+
+struct verdict verdict_of(const struct attempt_end *end)
+{
+    uint32_t counted = verdict_counted(end->attempt, end->excused);
+    uint64_t delay;
+
+    if (end->err == ERR_OK)
+        return (struct verdict){VERDICT_SUCCEEDED, 0};
+    if (end->released)
+        return (struct verdict){VERDICT_RELEASE, 0};
+    if (!retry_can_help(end->err) || counted >= end->max_attempts)
+        return (struct verdict){VERDICT_DEAD, 0};
+    delay = backoff_ms(end->retry_base_ms, end->retry_cap_ms, counted > 0 ? counted - 1 : 0);
+    if (end->retry_after_ms >= 0 && (uint64_t)end->retry_after_ms > delay)
+        delay = (uint64_t)end->retry_after_ms;
+    return (struct verdict){VERDICT_RETRY, delay};
+}
+
+enum job_state verdict_state(enum verdict_kind kind)
+{
+    switch (kind) {
+    case VERDICT_SUCCEEDED:
+        return JOB_SUCCEEDED;
+    case VERDICT_DEAD:
+        return JOB_DEAD;
+    case VERDICT_RETRY:
+        return JOB_RETRYING;
+    case VERDICT_RELEASE:
+        break;
+    }
+    return JOB_QUEUED;
+}

@@ -1,0 +1,32 @@
+/* verdict: what becomes of a job when an attempt has ended: pure rules, no I/O.
+ *
+ *     ok                                -> succeeded
+ *     stopped by a draining worker      -> released: back to its queue, no row, attempt excused
+ *     failed, retry cannot help         -> dead
+ *     failed, attempts used up          -> dead
+ *     failed otherwise                  -> retrying, after max(Retry-After, back-off)          */
+#ifndef WORKER_VERDICT_H
+#define WORKER_VERDICT_H
+
+#include "queue/job.h"
+
+struct attempt_end {
+    enum err err;
+    bool released;          /* the worker is draining and ran out of time */
+    uint32_t attempt, excused, max_attempts;
+    int64_t retry_after_ms; /* asked for by the peer; -1: not */
+    uint64_t retry_base_ms, retry_cap_ms;
+};
+
+enum verdict_kind { VERDICT_SUCCEEDED, VERDICT_DEAD, VERDICT_RETRY, VERDICT_RELEASE };
+struct verdict {
+    enum verdict_kind kind;
+    uint64_t delay_ms; /* VERDICT_RETRY */
+};
+
+struct verdict verdict_of(const struct attempt_end *end);
+/* Attempts that count against the limit. */
+uint32_t verdict_counted(uint32_t attempt, uint32_t excused);
+enum job_state verdict_state(enum verdict_kind kind); /* not for VERDICT_RELEASE */
+
+#endif
