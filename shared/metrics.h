@@ -22,10 +22,13 @@ struct histogram;
 struct metrics *metrics_new(void); /* NULL: no memory */
 void metrics_free(struct metrics **m);
 
-struct counter *metrics_counter(struct metrics *m, const char *name, const char *labels, const char *help);
-struct gauge *metrics_gauge(struct metrics *m, const char *name, const char *labels, const char *help);
+struct counter *metrics_counter(struct metrics *m, const char *name, const char *labels,
+                                const char *help);
+struct gauge *metrics_gauge(struct metrics *m, const char *name, const char *labels,
+                            const char *help);
 /* Seconds; buckets 1-2-5 from 100 us to 500 s. */
-struct histogram *metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help);
+struct histogram *metrics_histogram(struct metrics *m, const char *name, const char *labels,
+                                    const char *help);
 
 static inline void counter_add(struct counter *c, uint64_t n)
 {
