@@ -45,7 +45,8 @@ static enum err move_in(const struct store *st, struct blob_item *it, struct fau
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
         return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", dir, strerror(errno));
     if (chmod(it->path, 0640) != 0 || rename(it->path, path) != 0)
-        return fault_set(reterr, ERR_IO, errno, "rename %s to %s: %s", it->path, path, strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "rename %s to %s: %s", it->path, path,
+                         strerror(errno));
     free(it->path);
     it->path = NULL;
     return sync_path(dir, O_RDONLY | O_DIRECTORY, reterr);
@@ -85,7 +86,8 @@ static void on_stored(uv_work_t *work, int status)
     free(st);
 }
 
-enum err blob_store(uv_loop_t *loop, const char *dir, struct blob_item *items, size_t n, blob_stored_fn *cb, void *arg)
+enum err blob_store(uv_loop_t *loop, const char *dir, struct blob_item *items, size_t n,
+                    blob_stored_fn *cb, void *arg)
 {
     struct store *st = calloc(1, sizeof *st);
 

@@ -19,7 +19,8 @@ struct daemon {
     uv_timer_t tick, schema, drain;
     bool schema_ok, asking, draining, closing;
     struct loop_later rooms;
-    size_t part, waiting; /* of the parts that are being closed: the next, and how many callbacks it owes */
+    size_t part,
+        waiting; /* of the parts that are being closed: the next, and how many callbacks it owes */
     void (*on_closed)(void *arg);
     void *closed_arg;
 };
@@ -91,13 +92,13 @@ static void close_consumers(struct daemon *d)
     }
 }
 
-#define CLOSE_PART(name, field)                                                                  \
-    static void close_##name(struct daemon *d)                                                   \
-    {                                                                                            \
-        if ((field) == NULL)                                                                     \
-            return;                                                                              \
-        d->waiting++;                                                                            \
-        name##_close(&(field), on_part_closed, d);                                               \
+#define CLOSE_PART(name, field)                    \
+    static void close_##name(struct daemon *d)     \
+    {                                              \
+        if ((field) == NULL)                       \
+            return;                                \
+        d->waiting++;                              \
+        name##_close(&(field), on_part_closed, d); \
     }
 CLOSE_PART(reaper, d->reaper)
 CLOSE_PART(producer, d->sv.producer)
@@ -107,8 +108,9 @@ CLOSE_PART(http_client, d->sv.http)
 CLOSE_PART(redis, d->sv.redis)
 CLOSE_PART(pg, d->sv.pg)
 
-static void (*const parts[])(struct daemon *) = {close_consumers,   close_reaper,      close_producer, close_ledger,
-                                                 close_render_pool, close_http_client, close_redis,    close_pg};
+static void (*const parts[])(struct daemon *) = {
+    close_consumers,   close_reaper,      close_producer, close_ledger,
+    close_render_pool, close_http_client, close_redis,    close_pg};
 
 static void close_last(struct daemon *d)
 {
@@ -159,7 +161,8 @@ static void on_running(void *arg, struct slot *s)
     s->counted = slot_uses_renderer(s);
     d->rendering += s->counted;
     lane->pixels |= s->counted;
-    histogram_add_us(lane->wait, s->claim.claimed_ms > uuid_time_ms(&s->claim.id) && uuid_time_ms(&s->claim.id) > 0
+    histogram_add_us(lane->wait, s->claim.claimed_ms > uuid_time_ms(&s->claim.id) &&
+                                         uuid_time_ms(&s->claim.id) > 0
                                      ? (s->claim.claimed_ms - uuid_time_ms(&s->claim.id)) * 1000
                                      : 0);
 }
@@ -216,13 +219,16 @@ static void on_claim(void *arg, const struct claim *claim)
 {
     struct lane *lane = arg;
     struct daemon *d = lane->owner;
-    struct slot_events ev = {.arg = lane, .on_running = on_running, .on_idle = on_idle, .on_ended = on_ended};
+    struct slot_events ev = {
+        .arg = lane, .on_running = on_running, .on_idle = on_idle, .on_ended = on_ended};
     struct slot *s = slot_new(&d->sv, lane->consumer, lane->queue, claim, &ev);
 
     if (s == NULL) {
         log_error(&lane->log, "job.no_memory");
         (void)!consumer_settle(lane->consumer,
-                               &(struct settlement){.id = claim->id, .attempt = claim->attempt, .kind = SETTLE_RELEASE},
+                               &(struct settlement){.id = claim->id,
+                                                    .attempt = claim->attempt,
+                                                    .kind = SETTLE_RELEASE},
                                NULL, NULL);
         return;
     }
@@ -239,8 +245,9 @@ static void on_lost(void *arg)
 {
     struct lane *lane = arg;
 
-    log_error(&lane->log, "consumer.lost", LOG_U("jobs", lane->held),
-              LOG_S("why", "its lease ended: stopped or cut off; the jobs belong to others now"));
+    log_error(
+        &lane->log, "consumer.lost", LOG_U("jobs", lane->held),
+        LOG_S("why", "its lease ended: stopped or cut off; the jobs belong to others now"));
     stop_all(lane, SLOT_STOP_LOST);
 }
 
@@ -249,7 +256,8 @@ static void on_consumer_state(void *arg, bool ready, const char *why)
     struct lane *lane = arg;
 
     if (ready && !lane->ready)
-        log_info(&lane->log, "consumer.ready", LOG_S("name", consumer_name(lane->consumer)), LOG_U("slots", lane->slots));
+        log_info(&lane->log, "consumer.ready", LOG_S("name", consumer_name(lane->consumer)),
+                 LOG_U("slots", lane->slots));
     else if (!ready && lane->ready)
         log_warn(&lane->log, "consumer.away", LOG_S("why", why));
     lane->ready = ready;
@@ -260,7 +268,8 @@ static void on_reaped(void *arg, const char *queue, const char *consumer, size_t
 {
     struct daemon *d = arg;
 
-    log_warn(&d->sv.log, "consumer.reaped", LOG_S("queue", queue), LOG_S("name", consumer), LOG_U("jobs", jobs));
+    log_warn(&d->sv.log, "consumer.reaped", LOG_S("queue", queue), LOG_S("name", consumer),
+             LOG_U("jobs", jobs));
 }
 
 /* --- connections ------------------------------------------------------------------------------------- */
@@ -272,7 +281,8 @@ static void on_redis(void *arg, bool up, const char *why)
     if (up)
         log_info(&d->sv.log, "redis.up", LOG_S("where", redis_where(d->sv.redis)));
     else
-        log_warn(&d->sv.log, "redis.down", LOG_S("where", redis_where(d->sv.redis)), LOG_S("why", why));
+        log_warn(&d->sv.log, "redis.down", LOG_S("where", redis_where(d->sv.redis)),
+                 LOG_S("why", why));
     for (size_t i = 0; i < d->n_lanes; i++) {
         if (d->lanes[i].consumer != NULL)
             consumer_on_redis(d->lanes[i].consumer, up);
@@ -295,8 +305,10 @@ static void on_schema(void *arg, enum err e, unsigned version)
     if (d->closing)
         return;
     if (e == ERR_OK && !ok)
-        log_error(&d->sv.log, "schema.wrong", LOG_U("has", version), LOG_U("wants", ledger_version_wanted()),
-                  LOG_S("do", version < ledger_version_wanted() ? "run: millrace migrate" : "run the newer programs"));
+        log_error(&d->sv.log, "schema.wrong", LOG_U("has", version),
+                  LOG_U("wants", ledger_version_wanted()),
+                  LOG_S("do", version < ledger_version_wanted() ? "run: millrace migrate"
+                                                                : "run the newer programs"));
     if (ok && !d->schema_ok)
         log_info(&d->sv.log, "schema.ok", LOG_U("version", version));
     d->schema_ok = ok;
@@ -321,7 +333,8 @@ static void on_pg(void *arg, bool up, const char *why)
     if (up)
         log_info(&d->sv.log, "postgres.up");
     else
-        log_warn(&d->sv.log, "postgres.down", LOG_S("why", why), LOG_U("results_held", ledger_held(d->sv.ledger)));
+        log_warn(&d->sv.log, "postgres.down", LOG_S("why", why),
+                 LOG_U("results_held", ledger_held(d->sv.ledger)));
     if (up)
         ask_schema(d);
 }
@@ -339,7 +352,8 @@ static enum err parse_secrets(struct services *sv, struct fault *reterr)
 
         buf_add(&one, rest.ptr, n);
         if (sv->n_secrets == WEBHOOK_SECRETS_MAX)
-            return fault_set(reterr, ERR_TOO_BIG, 0, "WEBHOOK_SECRETS: more than %d keys", WEBHOOK_SECRETS_MAX);
+            return fault_set(reterr, ERR_TOO_BIG, 0, "WEBHOOK_SECRETS: more than %d keys",
+                             WEBHOOK_SECRETS_MAX);
         if (webhook_secret_parse(buf_cstr(&one), &sv->secrets[sv->n_secrets], reterr) != ERR_OK)
             return reterr->err;
         sv->n_secrets++;
@@ -354,8 +368,11 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
     struct services *sv = &d->sv;
     const struct worker_options *opt = sv->opt;
     uv_loop_t *uv = loop_uv(sv->loop);
-    enum err e = redis_new(uv, &(struct redis_options){.url = opt->redis_url, .name = "millrace-worker", .log = &sv->log},
-                           &sv->redis, reterr);
+    enum err e =
+        redis_new(uv,
+                  &(struct redis_options){
+                      .url = opt->redis_url, .name = "millrace-worker", .log = &sv->log},
+                  &sv->redis, reterr);
 
     if (e == ERR_OK)
         e = pg_new(uv,
@@ -366,19 +383,22 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
                                         .log = &sv->log},
                    &sv->pg, reterr);
     if (e == ERR_OK)
-        e = ledger_new(uv, sv->pg, &(struct ledger_options){.max_held = opt->ledger_held, .log = &sv->log}, &sv->ledger,
-                       reterr);
+        e = ledger_new(uv, sv->pg,
+                       &(struct ledger_options){.max_held = opt->ledger_held, .log = &sv->log},
+                       &sv->ledger, reterr);
     if (e == ERR_OK)
-        e = producer_new(uv, sv->redis, &(struct producer_options){.skip_known = true}, &sv->producer, reterr);
+        e = producer_new(uv, sv->redis, &(struct producer_options){.skip_known = true},
+                         &sv->producer, reterr);
     if (e == ERR_OK)
         e = netguard_new(opt->outgoing_allow, &sv->guard, reterr);
     if (e == ERR_OK)
-        e = http_client_new(uv,
-                            &(struct http_client_options){.guard = sv->guard,
-                                                          .user_agent = "millrace/" MILLRACE_VERSION,
-                                                          .ca_file = opt->ca_file,
-                                                          .log = &sv->log},
-                            &sv->http, reterr);
+        e = http_client_new(
+            uv,
+            &(struct http_client_options){.guard = sv->guard,
+                                          .user_agent = "millrace/" MILLRACE_VERSION,
+                                          .ca_file = opt->ca_file,
+                                          .log = &sv->log},
+            &sv->http, reterr);
     return e;
 }
 
@@ -412,17 +432,21 @@ static void build_lane_metrics(struct daemon *d, struct lane *lane)
     for (size_t i = 0; i < COUNT_OF(shown); i++) {
         (void)snprintf(labels, sizeof labels, "queue=\"%s\",outcome=\"%s\"", lane->queue,
                        shown[i] == JOB_QUEUED ? "released" : job_state_name(shown[i]));
-        lane->ended[shown[i]] = metrics_counter(m, "millrace_attempts_total", labels, "Attempts ended, by outcome");
+        lane->ended[shown[i]] =
+            metrics_counter(m, "millrace_attempts_total", labels, "Attempts ended, by outcome");
     }
     (void)snprintf(labels, sizeof labels, "queue=\"%s\"", lane->queue);
-    lane->wait = metrics_histogram(m, "millrace_job_wait_seconds", labels, "From the job's creation to its claim");
-    lane->run = metrics_histogram(m, "millrace_job_run_seconds", labels, "From the claim to the end of the attempt");
+    lane->wait = metrics_histogram(m, "millrace_job_wait_seconds", labels,
+                                   "From the job's creation to its claim");
+    lane->run = metrics_histogram(m, "millrace_job_run_seconds", labels,
+                                  "From the claim to the end of the attempt");
 }
 
 static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
-    struct consumer_events ev = {.arg = lane, .on_claim = on_claim, .on_lost = on_lost, .on_state = on_consumer_state};
+    struct consumer_events ev = {
+        .arg = lane, .on_claim = on_claim, .on_lost = on_lost, .on_state = on_consumer_state};
 
     lane->owner = d;
     log_ctx_init(&lane->log, &d->sv.log, "queue", lane->queue);
@@ -485,7 +509,8 @@ static void ignore(void *arg)
     (void)arg;
 }
 
-enum err daemon_new(struct loop *loop, const struct worker_options *opt, struct daemon **ret, struct fault *reterr)
+enum err daemon_new(struct loop *loop, const struct worker_options *opt, struct daemon **ret,
+                    struct fault *reterr)
 {
     struct daemon *d = calloc(1, sizeof *d);
     uv_timer_t *timers[3];
@@ -505,7 +530,8 @@ enum err daemon_new(struct loop *loop, const struct worker_options *opt, struct 
         must(uv_timer_init(loop_uv(loop), timers[i]) == 0);
         timers[i]->data = d;
     }
-    e = d->sv.metrics == NULL ? fault_set(reterr, ERR_NOMEM, 0, "no memory for metrics") : build(d, reterr);
+    e = d->sv.metrics == NULL ? fault_set(reterr, ERR_NOMEM, 0, "no memory for metrics")
+                              : build(d, reterr);
     if (e == ERR_OK)
         *ret = d;
     else
@@ -543,7 +569,8 @@ void daemon_drain(struct daemon **p, uint64_t drain_ms, void (*on_closed)(void *
     d->draining = true;
     d->on_closed = on_closed;
     d->closed_arg = arg;
-    log_info(&d->sv.log, "worker.draining", LOG_U("jobs", held(d)), LOG_U("drain_ms", drain_ms));
+    log_info(&d->sv.log, "worker.draining", LOG_U("jobs", held(d)),
+             LOG_U("drain_ms", drain_ms));
     for (size_t i = 0; i < d->n_lanes; i++) {
         if (d->lanes[i].consumer != NULL)
             consumer_quiesce(d->lanes[i].consumer);

@@ -4,7 +4,8 @@
 
 static struct mp_limits limits(void)
 {
-    return (struct mp_limits){.max_depth = JOB_DEPTH_MAX, .max_items = 10000, .max_bytes = JOB_ITEM_MAX};
+    return (struct mp_limits){
+        .max_depth = JOB_DEPTH_MAX, .max_items = 10000, .max_bytes = JOB_ITEM_MAX};
 }
 
 static bool is_due(enum follow_on on, enum job_state state)
@@ -72,8 +73,8 @@ static void pack_args(struct buf *out, const struct follow_up *f, const struct f
     }
 }
 
-static enum err build(const struct follow_parent *p, const struct follow_up *f, size_t index, struct follow_item *ret,
-                      struct fault *reterr)
+static enum err build(const struct follow_parent *p, const struct follow_up *f, size_t index,
+                      struct follow_item *ret, struct fault *reterr)
 {
     AUTO(buf_done) struct buf args = {0};
     struct job job = {.has_parent = true, .parent = p->job->id};
@@ -97,7 +98,8 @@ static void done_zone(msgpack_zone *z)
     msgpack_zone_destroy(z);
 }
 
-enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret, struct fault *reterr)
+enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret,
+                      struct fault *reterr)
 {
     struct follow_up ups[JOB_FOLLOW_MAX];
     struct mp_limits lim = limits();

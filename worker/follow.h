@@ -12,9 +12,9 @@
 struct follow_parent {
     const struct job *job;
     const char *queue;
-    enum job_state state;    /* terminal */
+    enum job_state state; /* terminal */
     uint32_t attempt;
-    struct slice result;     /* encoded msgpack map, or empty */
+    struct slice result;            /* encoded msgpack map, or empty */
     const char *error, *error_text; /* NULL unless it failed */
 };
 
@@ -28,6 +28,7 @@ struct follow_item {
     struct buf item;
 };
 /* ERR_NOT_FOUND: no such index. */
-MUST_USE enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret, struct fault *reterr);
+MUST_USE enum err follow_build(const struct follow_parent *p, size_t index,
+                               struct follow_item *ret, struct fault *reterr);
 
 #endif

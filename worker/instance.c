@@ -8,12 +8,14 @@
 
 static bool is_plain(const char *name)
 {
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    size_t n =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
     return n > 0 && n <= 64 && name[n] == '\0' && name[0] != '.';
 }
 
-static enum err find_names(const struct worker_options *opt, struct instance *in, struct fault *reterr)
+static enum err find_names(const struct worker_options *opt, struct instance *in,
+                           struct fault *reterr)
 {
     if (opt->host != NULL)
         (void)slice_to_cstr(slice_str(opt->host), in->host, sizeof in->host);
@@ -22,9 +24,11 @@ static enum err find_names(const struct worker_options *opt, struct instance *in
     in->host[sizeof in->host - 1] = '\0';
     (void)slice_to_cstr(slice_str(opt->instance), in->name, sizeof in->name);
     if (!is_plain(in->host))
-        return fault_set(reterr, ERR_MALFORMED, 0, "HOST: \"%s\" must be 1 to 64 letters, digits, . _ -", in->host);
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "HOST: \"%s\" must be 1 to 64 letters, digits, . _ -", in->host);
     if (!is_plain(in->name) || strlen(opt->instance) > 64)
-        return fault_set(reterr, ERR_MALFORMED, 0, "INSTANCE: \"%s\" must be 1 to 64 letters, digits, . _ -", in->name);
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "INSTANCE: \"%s\" must be 1 to 64 letters, digits, . _ -", in->name);
     return ERR_OK;
 }
 
@@ -35,13 +39,16 @@ static enum err make_dir(const char *path, struct fault *reterr)
     return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", path, strerror(errno));
 }
 
-static enum err make_dirs(const struct worker_options *opt, struct instance *in, struct fault *reterr)
+static enum err make_dirs(const struct worker_options *opt, struct instance *in,
+                          struct fault *reterr)
 {
     char uploads[PATH_MAX];
     enum err e = make_dir(opt->spool_dir, reterr);
 
-    if ((size_t)snprintf(in->spool, sizeof in->spool, "%s/%s", opt->spool_dir, in->name) >= sizeof in->spool ||
-        (size_t)snprintf(uploads, sizeof uploads, "%s/uploads", opt->blob_dir) >= sizeof uploads)
+    if ((size_t)snprintf(in->spool, sizeof in->spool, "%s/%s", opt->spool_dir, in->name) >=
+            sizeof in->spool ||
+        (size_t)snprintf(uploads, sizeof uploads, "%s/uploads", opt->blob_dir) >=
+            sizeof uploads)
         return fault_set(reterr, ERR_MALFORMED, 0, "SPOOL_DIR or BLOB_DIR: path too long");
     if (e == ERR_OK)
         e = make_dir(in->spool, reterr);
@@ -62,35 +69,44 @@ static enum err take_lock(struct instance *in, struct fault *reterr)
         return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, strerror(errno));
     if (flock(in->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return ERR_OK;
-    return fault_set(reterr, ERR_BUSY, errno, "another worker runs as INSTANCE %s on this host (%s is locked)", in->name, path);
+    return fault_set(reterr, ERR_BUSY, errno,
+                     "another worker runs as INSTANCE %s on this host (%s is locked)", in->name,
+                     path);
 }
 
 /* Beside the worker in a build tree, in libexec once installed. */
-static enum err find_renderer(const struct worker_options *opt, struct instance *in, struct fault *reterr)
+static enum err find_renderer(const struct worker_options *opt, struct instance *in,
+                              struct fault *reterr)
 {
-    static const char *const places[] = {"millrace-render", "../libexec/millrace/millrace-render"};
+    static const char *const places[] = {"millrace-render",
+                                         "../libexec/millrace/millrace-render"};
     char self[PATH_MAX / 2];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash;
 
     if (opt->render_program != NULL)
-        return slice_to_cstr(slice_str(opt->render_program), in->render_program, sizeof in->render_program)
+        return slice_to_cstr(slice_str(opt->render_program), in->render_program,
+                             sizeof in->render_program)
                    ? ERR_OK
                    : fault_set(reterr, ERR_MALFORMED, 0, "RENDER_PROGRAM: path too long");
     self[n > 0 ? n : 0] = '\0';
     slash = strrchr(self, '/');
     if (slash == NULL)
-        return fault_set(reterr, ERR_INTERNAL, 0, "cannot tell where this program lies; set RENDER_PROGRAM");
+        return fault_set(reterr, ERR_INTERNAL, 0,
+                         "cannot tell where this program lies; set RENDER_PROGRAM");
     *slash = '\0';
     for (size_t i = 0; i < COUNT_OF(places); i++) {
         (void)snprintf(in->render_program, sizeof in->render_program, "%s/%s", self, places[i]);
         if (access(in->render_program, X_OK) == 0)
             return ERR_OK;
     }
-    return fault_set(reterr, ERR_NOT_FOUND, 0, "no millrace-render beside the worker or in ../libexec/millrace; set RENDER_PROGRAM");
+    return fault_set(
+        reterr, ERR_NOT_FOUND, 0,
+        "no millrace-render beside the worker or in ../libexec/millrace; set RENDER_PROGRAM");
 }
 
-enum err instance_open(const struct worker_options *opt, struct instance *ret, struct fault *reterr)
+enum err instance_open(const struct worker_options *opt, struct instance *ret,
+                       struct fault *reterr)
 {
     enum err e;
 

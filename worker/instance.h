@@ -17,7 +17,8 @@ struct instance {
 };
 
 /* Makes the directories that are missing (SPOOL_DIR, BLOB_DIR and below). */
-MUST_USE enum err instance_open(const struct worker_options *opt, struct instance *ret, struct fault *reterr);
+MUST_USE enum err instance_open(const struct worker_options *opt, struct instance *ret,
+                                struct fault *reterr);
 void instance_close(struct instance *in);
 
 #endif

@@ -28,23 +28,28 @@ static enum err parse_slots(struct slice text, size_t *ret, struct fault *reterr
     unsigned long n;
 
     if (!slice_to_cstr(text, digits, sizeof digits) || text.len == 0)
-        return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: slots must be a number from 1 to 10000");
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "QUEUES: slots must be a number from 1 to 10000");
     errno = 0;
     n = strtoul(digits, &end, 10);
     if (*end != '\0' || errno != 0 || n < 1 || n > 10000)
-        return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: %s slots are out of range, 1 to 10000", digits);
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "QUEUES: %s slots are out of range, 1 to 10000", digits);
     *ret = n;
     return ERR_OK;
 }
 
-static enum err parse_one(struct slice text, size_t default_slots, struct lane *lane, struct fault *reterr)
+static enum err parse_one(struct slice text, size_t default_slots, struct lane *lane,
+                          struct fault *reterr)
 {
     const char *eq = memchr(text.ptr, '=', text.len);
     struct slice name = slice_of(text.ptr, eq == NULL ? text.len : (size_t)(eq - text.ptr));
 
     memset(lane, 0, sizeof *lane);
     if (!job_name_is_valid(name))
-        return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: \"" SLICE_FMT "\" is no queue name: 1 to %d of a-z 0-9 . _ -, first a letter",
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "QUEUES: \"" SLICE_FMT
+                         "\" is no queue name: 1 to %d of a-z 0-9 . _ -, first a letter",
                          SLICE_ARG(name), JOB_NAME_MAX);
     (void)slice_to_cstr(name, lane->queue, sizeof lane->queue);
     lane->slots = default_slots;
@@ -63,21 +68,24 @@ static bool is_taken(const struct lane *lanes, size_t n)
     return false;
 }
 
-enum err lanes_parse(const char *text, size_t default_slots, struct lane *lanes, size_t *ret_n, struct fault *reterr)
+enum err lanes_parse(const char *text, size_t default_slots, struct lane *lanes, size_t *ret_n,
+                     struct fault *reterr)
 {
     struct slice rest = slice_str(text);
     size_t n = 0;
 
     for (;;) {
         const char *comma = memchr(rest.ptr, ',', rest.len);
-        struct slice one = slice_of(rest.ptr, comma == NULL ? rest.len : (size_t)(comma - rest.ptr));
+        struct slice one =
+            slice_of(rest.ptr, comma == NULL ? rest.len : (size_t)(comma - rest.ptr));
 
         if (n == LANES_MAX)
             return fault_set(reterr, ERR_TOO_BIG, 0, "QUEUES: more than %d queues", LANES_MAX);
         if (parse_one(one, default_slots, &lanes[n], reterr) != ERR_OK)
             return reterr->err;
         if (is_taken(lanes, n))
-            return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: %s is named twice", lanes[n].queue);
+            return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: %s is named twice",
+                             lanes[n].queue);
         n++;
         if (comma == NULL)
             break;

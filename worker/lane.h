@@ -27,14 +27,15 @@ struct lane {
 };
 
 struct lane_load {
-    bool closed;       /* draining, wrong schema, results held back: nothing more is claimed */
+    bool closed; /* draining, wrong schema, results held back: nothing more is claimed */
     size_t renderers;
-    size_t rendering;  /* jobs that hold or wait for a renderer, over all lanes */
+    size_t rendering; /* jobs that hold or wait for a renderer, over all lanes */
 };
 
 size_t lane_room(const struct lane *lane, const struct lane_load *load);
 /* Parses "default,image=4,notify" into lanes (queue, slots, pixels set). */
-MUST_USE enum err lanes_parse(const char *text, size_t default_slots, struct lane *lanes, size_t *ret_n, struct fault *reterr);
+MUST_USE enum err lanes_parse(const char *text, size_t default_slots, struct lane *lanes,
+                              size_t *ret_n, struct fault *reterr);
 void lane_add(struct lane *lane, struct slot *s);
 void lane_remove(struct lane *lane, struct slot *s);
 

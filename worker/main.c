@@ -34,8 +34,10 @@ static int serve(struct program *p)
     struct fault why;
     bool clean;
 
-    if (loop_new(&p->loop, &why) != ERR_OK || daemon_new(p->loop, &p->opt, &p->daemon, &why) != ERR_OK) {
-        log_error(NULL, "start.failed", LOG_S("error", err_name(why.err)), LOG_S("why", why.text));
+    if (loop_new(&p->loop, &why) != ERR_OK ||
+        daemon_new(p->loop, &p->opt, &p->daemon, &why) != ERR_OK) {
+        log_error(NULL, "start.failed", LOG_S("error", err_name(why.err)),
+                  LOG_S("why", why.text));
         (void)loop_free(&p->loop);
         return EX_CONFIG;
     }
@@ -56,7 +58,8 @@ int main(int argc, char **argv)
 
     if (v != CFG_GO)
         return v == CFG_EXIT_OK ? EXIT_SUCCESS : EX_CONFIG;
-    log_setup("millrace-worker", (enum log_level)p.opt.log_level, (enum log_format)p.opt.log_format);
+    log_setup("millrace-worker", (enum log_level)p.opt.log_level,
+              (enum log_format)p.opt.log_format);
     cfg_log(&worker_spec, &p.opt, NULL);
     rc = serve(&p);
     cfg_done(&worker_spec, &p.opt);

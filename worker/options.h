@@ -10,7 +10,8 @@ struct worker_options {
     char *spool_dir, *blob_dir, *path_roots, *render_program;
     uint64_t slots, renderers, recycle_jobs, recycle_rss;
     uint64_t source_bytes, source_pixels, output_pixels, render_memory;
-    char *webhook_secrets, *outgoing_allow, *smtp_url, *smtp_user, *smtp_password, *mail_from, *ca_file;
+    char *webhook_secrets, *outgoing_allow, *smtp_url, *smtp_user, *smtp_password, *mail_from,
+        *ca_file;
     bool smtp_tls;
     uint64_t webhook_timeout_ms;
     uint64_t beat_ms, lease_ms, drain_ms, retry_base_ms, retry_cap_ms;

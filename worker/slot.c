@@ -11,9 +11,9 @@
 #define MALFORMED_TYPE "malformed"
 
 static step_fn recall, run, judge, record, follow, settle;
-static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run}, S_JUDGE = {"judge", judge},
-                         S_RECORD = {"record", record}, S_FOLLOW = {"follow", follow},
-                         S_SETTLE = {"settle", settle};
+static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run},
+                         S_JUDGE = {"judge", judge}, S_RECORD = {"record", record},
+                         S_FOLLOW = {"follow", follow}, S_SETTLE = {"settle", settle};
 
 static struct slot *slot_of(struct flow *f)
 {
@@ -38,8 +38,9 @@ static void failed(struct slot *s, enum err e, const struct fault *why)
 
 /* --- recall: has an earlier attempt written the last word already? ------------------------------ */
 
-static void on_recalled(void *arg, enum err e, const struct ledger_row *row, const struct ledger_output_row *outputs,
-                        size_t n_outputs, const struct ledger_attempt_row *attempts, size_t n_attempts)
+static void on_recalled(void *arg, enum err e, const struct ledger_row *row,
+                        const struct ledger_output_row *outputs, size_t n_outputs,
+                        const struct ledger_attempt_row *attempts, size_t n_attempts)
 {
     struct slot *s = arg;
 
@@ -79,8 +80,10 @@ static enum err check_args(struct slot *s, struct fault *reterr)
 
     s->handler = handler_find(s->job.type);
     if (type == NULL || s->handler == NULL)
-        return fault_set(reterr, ERR_UNSUPPORTED, 0, "no handler for jobs of type %s", s->job.type);
-    s->max_attempts = s->job.max_attempts > 0 ? s->job.max_attempts : type->default_max_attempts;
+        return fault_set(reterr, ERR_UNSUPPORTED, 0, "no handler for jobs of type %s",
+                         s->job.type);
+    s->max_attempts =
+        s->job.max_attempts > 0 ? s->job.max_attempts : type->default_max_attempts;
     s->timeout_ms = s->job.timeout_ms > 0 ? s->job.timeout_ms : type->default_timeout_ms;
     if (mp_parse(s->job.args, &limits, &s->zone, &s->args, reterr) != ERR_OK)
         return reterr->err;
@@ -121,8 +124,10 @@ static enum err admit(struct slot *s, struct fault *reterr)
         return reterr->err;
     if (counted > s->max_attempts) {
         s->max_attempts = counted - 1;
-        return fault_set(reterr, ERR_CRASHED, 0, "no attempt left: the worker died, or was lost, in the middle of attempt %u of %u",
-                         counted - 1, counted - 1);
+        return fault_set(
+            reterr, ERR_CRASHED, 0,
+            "no attempt left: the worker died, or was lost, in the middle of attempt %u of %u",
+            counted - 1, counted - 1);
     }
     return ERR_OK;
 }
@@ -183,15 +188,20 @@ static void log_outcome(struct slot *s, enum verdict_kind kind)
     uint64_t ms = (clock_now_us() - s->started_us) / 1000;
 
     if (kind == VERDICT_SUCCEEDED)
-        log_debug(&s->log, "job.succeeded", LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms));
+        log_debug(&s->log, "job.succeeded", LOG_S("type", s->job.type),
+                  LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms));
     else if (kind == VERDICT_RETRY)
-        log_warn(&s->log, "job.retrying", LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
-                 LOG_U("delay_ms", s->delay_ms), LOG_S("error", err_name(s->err)), LOG_S("why", s->why.text));
+        log_warn(&s->log, "job.retrying", LOG_S("type", s->job.type),
+                 LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
+                 LOG_U("delay_ms", s->delay_ms), LOG_S("error", err_name(s->err)),
+                 LOG_S("why", s->why.text));
     else if (kind == VERDICT_DEAD)
-        log_error(&s->log, "job.dead", LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
+        log_error(&s->log, "job.dead", LOG_S("type", s->job.type),
+                  LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
                   LOG_S("error", err_name(s->err)), LOG_S("why", s->why.text));
     else
-        log_info(&s->log, "job.released", LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt));
+        log_info(&s->log, "job.released", LOG_S("type", s->job.type),
+                 LOG_U("attempt", s->claim.attempt));
 }
 
 static const struct step *judge(struct flow *f)
@@ -204,7 +214,8 @@ static const struct step *judge(struct flow *f)
     if (s->stop == SLOT_STOP_LOST)
         return flow_end(f);
     if (s->from_row) {
-        log_info(&s->log, "job.recalled", LOG_S("state", job_state_name(s->state)), LOG_U("attempt", s->claim.attempt));
+        log_info(&s->log, "job.recalled", LOG_S("state", job_state_name(s->state)),
+                 LOG_U("attempt", s->claim.attempt));
         if (job_decode(s->claim.item, &s->job, NULL) != ERR_OK)
             s->job.then = slice_of("", 0);
         return &S_FOLLOW;
@@ -263,30 +274,31 @@ static enum err record_now(struct slot *s)
 
     if (item.len > JOB_ITEM_MAX)
         item.len = JOB_ITEM_MAX;
-    return ledger_record(s->sv->ledger,
-                         &(struct ledger_outcome){
-                             .id = s->claim.id,
-                             .queue = s->queue,
-                             .type = s->job.type,
-                             .priority = s->claim.priority,
-                             .state = s->state,
-                             .attempt = s->claim.attempt,
-                             .max_attempts = s->max_attempts,
-                             .enqueued_ms = enqueued_ms(s),
-                             .started_ms = s->started_wall_ms,
-                             .finished_ms = s->finished_wall_ms,
-                             .next_attempt_ms = s->state == JOB_RETRYING ? s->finished_wall_ms + s->delay_ms : 0,
-                             .worker = consumer_name(s->consumer),
-                             .error = ok ? NULL : err_name(s->err),
-                             .error_text = ok ? slice_of("", 0) : slice_str(s->why.text),
-                             .item = item,
-                             .result_json = result_json(s, &json),
-                             .has_parent = s->job.has_parent,
-                             .parent = s->job.parent,
-                             .outputs = s->outputs,
-                             .n_outputs = ok ? s->n_outputs : 0,
-                         },
-                         on_recorded, s);
+    return ledger_record(
+        s->sv->ledger,
+        &(struct ledger_outcome){
+            .id = s->claim.id,
+            .queue = s->queue,
+            .type = s->job.type,
+            .priority = s->claim.priority,
+            .state = s->state,
+            .attempt = s->claim.attempt,
+            .max_attempts = s->max_attempts,
+            .enqueued_ms = enqueued_ms(s),
+            .started_ms = s->started_wall_ms,
+            .finished_ms = s->finished_wall_ms,
+            .next_attempt_ms = s->state == JOB_RETRYING ? s->finished_wall_ms + s->delay_ms : 0,
+            .worker = consumer_name(s->consumer),
+            .error = ok ? NULL : err_name(s->err),
+            .error_text = ok ? slice_of("", 0) : slice_str(s->why.text),
+            .item = item,
+            .result_json = result_json(s, &json),
+            .has_parent = s->job.has_parent,
+            .parent = s->job.parent,
+            .outputs = s->outputs,
+            .n_outputs = ok ? s->n_outputs : 0,
+        },
+        on_recorded, s);
 }
 
 static const struct step *record(struct flow *f)
@@ -379,7 +391,8 @@ static void on_settled(void *arg, enum err e)
 static const struct step *settle(struct flow *f)
 {
     struct slot *s = slot_of(f);
-    struct settlement out = {.id = s->claim.id, .attempt = s->claim.attempt, .kind = SETTLE_DONE};
+    struct settlement out = {
+        .id = s->claim.id, .attempt = s->claim.attempt, .kind = SETTLE_DONE};
 
     if (s->stop == SLOT_STOP_LOST)
         return flow_end(f);
@@ -443,13 +456,13 @@ static void ended(struct flow *f)
 
 static void trace(const struct flow *f, const char *step)
 {
-    const struct slot *s = CONTAINER(f, const struct slot, flow);
+    const struct slot *s = CONTAINER((uintptr_t)f, struct slot, flow);
 
     log_debug(&s->log, "slot.step", LOG_S("step", step));
 }
 
-struct slot *slot_new(struct services *sv, struct consumer *consumer, const char *queue, const struct claim *claim,
-                      const struct slot_events *ev)
+struct slot *slot_new(struct services *sv, struct consumer *consumer, const char *queue,
+                      const struct claim *claim, const struct slot_events *ev)
 {
     struct slot *s = calloc(1, sizeof *s);
     char id[UUID_TEXT_SIZE];

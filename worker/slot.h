@@ -56,7 +56,8 @@ struct slot {
     void *work; /* the handler's own */
 
     uint64_t started_us, started_wall_ms, finished_wall_ms;
-    uint64_t wake_at_ms; /* monotonic; 0: none: deadline of a running attempt, or a wait before trying again */
+    uint64_t
+        wake_at_ms; /* monotonic; 0: none: deadline of a running attempt, or a wait before trying again */
     enum slot_stop stop;
     bool running, counted, idle, stale, from_row, unrecorded;
 
@@ -73,8 +74,8 @@ struct slot {
 };
 
 /* Takes on a claim: copies it and starts the flow. Gives NULL when memory is short (the caller releases it). */
-struct slot *slot_new(struct services *sv, struct consumer *consumer, const char *queue, const struct claim *claim,
-                      const struct slot_events *ev);
+struct slot *slot_new(struct services *sv, struct consumer *consumer, const char *queue,
+                      const struct claim *claim, const struct slot_events *ev);
 void slot_start(struct slot *s);
 /* From the handler. why may be NULL; its err is replaced by e. */
 void slot_done(struct slot *s, enum err e, const struct fault *why);

@@ -9,7 +9,8 @@ static bool is_below(const char *path, struct slice root)
     char text[PATH_MAX], real[PATH_MAX];
     size_t n;
 
-    if (root.len == 0 || !slice_to_cstr(root, text, sizeof text) || realpath(text, real) == NULL)
+    if (root.len == 0 || !slice_to_cstr(root, text, sizeof text) ||
+        realpath(text, real) == NULL)
         return false;
     n = strlen(real);
     if (n == 1 && real[0] == '/')
@@ -33,19 +34,25 @@ static bool is_allowed(const char *path, const char *roots)
     return false;
 }
 
-enum err source_path_resolve(const char *roots, struct slice path, char *ret, struct fault *reterr)
+enum err source_path_resolve(const char *roots, struct slice path, char *ret,
+                             struct fault *reterr)
 {
     char text[PATH_MAX];
     struct stat st;
 
     if (roots == NULL || roots[0] == '\0')
-        return fault_set(reterr, ERR_FORBIDDEN, 0, "/args/source/path: sources by path are switched off (PATH_ROOTS is not set)");
+        return fault_set(
+            reterr, ERR_FORBIDDEN, 0,
+            "/args/source/path: sources by path are switched off (PATH_ROOTS is not set)");
     if (!slice_to_cstr(path, text, sizeof text) || text[0] != '/')
-        return fault_set(reterr, ERR_MALFORMED, 0, "/args/source/path: must be an absolute path without NUL");
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "/args/source/path: must be an absolute path without NUL");
     if (realpath(text, ret) == NULL)
-        return fault_set(reterr, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "/args/source/path: %s", strerror(errno));
+        return fault_set(reterr, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
+                         "/args/source/path: %s", strerror(errno));
     if (!is_allowed(ret, roots))
-        return fault_set(reterr, ERR_FORBIDDEN, 0, "/args/source/path: not below one of PATH_ROOTS");
+        return fault_set(reterr, ERR_FORBIDDEN, 0,
+                         "/args/source/path: not below one of PATH_ROOTS");
     if (stat(ret, &st) != 0 || !S_ISREG(st.st_mode))
         return fault_set(reterr, ERR_MALFORMED, 0, "/args/source/path: not a regular file");
     return ERR_OK;

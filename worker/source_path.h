@@ -7,6 +7,7 @@
 
 /* roots: directories, colon-separated, or NULL: none. The path is resolved (symbolic links and
  * ..) before it is compared, so a link inside a root cannot lead out of it. ret holds PATH_MAX. */
-MUST_USE enum err source_path_resolve(const char *roots, struct slice path, char *ret, struct fault *reterr);
+MUST_USE enum err source_path_resolve(const char *roots, struct slice path, char *ret,
+                                      struct fault *reterr);
 
 #endif

@@ -12,7 +12,7 @@
 
 struct attempt_end {
     enum err err;
-    bool released;          /* the worker is draining and ran out of time */
+    bool released; /* the worker is draining and ran out of time */
     uint32_t attempt, excused, max_attempts;
     int64_t retry_after_ms; /* asked for by the peer; -1: not */
     uint64_t retry_base_ms, retry_cap_ms;

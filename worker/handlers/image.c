@@ -27,7 +27,7 @@ struct image {
         char name[JOB_NAME_MAX + 1];
         enum image_format format;
         uint32_t width, height;
-    } *meta;
+    } * meta;
     enum image_format source_format;
     uint32_t source_width, source_height, render_ms, cpu_ms;
     uint64_t peak_rss;
@@ -36,8 +36,9 @@ struct image {
 };
 
 static step_fn locate, render, store, finish, give_up;
-static const struct step S_LOCATE = {"locate", locate}, S_RENDER = {"render", render}, S_STORE = {"store", store},
-                         S_FINISH = {"finish", finish}, S_GIVE_UP = {"give_up", give_up};
+static const struct step S_LOCATE = {"locate", locate}, S_RENDER = {"render", render},
+                         S_STORE = {"store", store}, S_FINISH = {"finish", finish},
+                         S_GIVE_UP = {"give_up", give_up};
 
 static struct image *image_of(struct flow *f)
 {
@@ -50,10 +51,12 @@ static enum err locate_upload(struct image *im)
 {
     char id[UUID_TEXT_SIZE];
 
-    if (!blob_upload_path(im->slot->sv->opt->blob_dir, uuid_text(&im->spec->upload, id), im->source, sizeof im->source))
+    if (!blob_upload_path(im->slot->sv->opt->blob_dir, uuid_text(&im->spec->upload, id),
+                          im->source, sizeof im->source))
         return fault_set(&im->why, ERR_INTERNAL, 0, "BLOB_DIR is too long");
     if (access(im->source, R_OK) != 0)
-        return fault_set(&im->why, ERR_NOT_FOUND, 0, "/args/source/upload: no upload %s (never finished, or expired)", id);
+        return fault_set(&im->why, ERR_NOT_FOUND, 0,
+                         "/args/source/upload: no upload %s (never finished, or expired)", id);
     return ERR_OK;
 }
 
@@ -63,11 +66,14 @@ static enum err find_source(struct image *im)
     case IMAGE_SOURCE_UPLOAD:
         return locate_upload(im);
     case IMAGE_SOURCE_PATH:
-        return source_path_resolve(im->slot->sv->opt->path_roots, im->spec->source, im->source, &im->why);
+        return source_path_resolve(im->slot->sv->opt->path_roots, im->spec->source, im->source,
+                                   &im->why);
     case IMAGE_SOURCE_URL:
         break;
     }
-    return fault_set(&im->why, ERR_UNSUPPORTED, 0, "/args/source/url: sources by URL are not served; upload the file, or name a path");
+    return fault_set(
+        &im->why, ERR_UNSUPPORTED, 0,
+        "/args/source/url: sources by URL are not served; upload the file, or name a path");
 }
 
 static const struct step *locate(struct flow *f)
@@ -91,7 +97,8 @@ static enum err take_outputs(struct image *im, const struct render_report *r)
 
         im->files[i].path = strdup(o->path);
         im->files[i].ext = image_format_ext(o->format);
-        im->meta[i] = (struct image_meta){.format = o->format, .width = o->width, .height = o->height};
+        im->meta[i] =
+            (struct image_meta){.format = o->format, .width = o->width, .height = o->height};
         (void)slice_to_cstr(slice_str(o->name), im->meta[i].name, sizeof im->meta[i].name);
         im->n = i + 1;
         if (im->files[i].path == NULL)
@@ -100,7 +107,8 @@ static enum err take_outputs(struct image *im, const struct render_report *r)
     return ERR_OK;
 }
 
-static void on_rendered(void *arg, enum err e, const struct render_report *r, const struct fault *why)
+static void on_rendered(void *arg, enum err e, const struct render_report *r,
+                        const struct fault *why)
 {
     struct image *im = arg;
 
@@ -158,12 +166,15 @@ static const struct step *store(struct flow *f)
     struct services *sv = im->slot->sv;
 
     slot_progress(im->slot, 100, "storing");
-    return flow_await(f, blob_store(loop_uv(sv->loop), sv->opt->blob_dir, im->files, im->n, on_stored, im), &S_FINISH);
+    return flow_await(
+        f, blob_store(loop_uv(sv->loop), sv->opt->blob_dir, im->files, im->n, on_stored, im),
+        &S_FINISH);
 }
 
 /* --- finish ------------------------------------------------------------------------------------- */
 
-static void pack_output(msgpack_packer *pk, const struct image_meta *meta, const struct blob_item *file)
+static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
+                        const struct blob_item *file)
 {
     char hex[HASH_HEX_SIZE];
 
@@ -283,7 +294,7 @@ static enum err start(struct slot *s, struct fault *reterr)
         free(im);
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for the job");
     }
-    (void)spec_image_parse(&s->args, "/args", im->spec, NULL); /* checked before */
+    must(spec_image_parse(&s->args, "/args", im->spec, NULL) == ERR_OK); /* checked before */
     im->slot = s;
     im->flow = (struct flow){.on_fail = &S_GIVE_UP, .ended = ended};
     s->work = im;

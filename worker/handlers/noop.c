@@ -50,7 +50,7 @@ static enum err start(struct slot *s, struct fault *reterr)
 
     if (n == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for the job");
-    (void)spec_noop_parse(&s->args, "/args", &n->spec, NULL); /* checked before */
+    must(spec_noop_parse(&s->args, "/args", &n->spec, NULL) == ERR_OK); /* checked before */
     n->slot = s;
     s->work = n;
     if (n->spec.work_ms == 0) {

@@ -29,7 +29,8 @@ static bool worth_a_retry(long status)
     return status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
-static void on_answer(void *arg, enum err e, const struct http_answer *a, const struct fault *why)
+static void on_answer(void *arg, enum err e, const struct http_answer *a,
+                      const struct fault *why)
 {
     struct webhook *w = arg;
     struct slot *s = w->slot;
@@ -49,20 +50,22 @@ static void on_answer(void *arg, enum err e, const struct http_answer *a, const 
         slot_set_retry_after(s, a->retry_after_ms);
         e = fault_set(&told, ERR_BUSY, (int)a->status, "the receiver answered %ld", a->status);
     } else {
-        e = fault_set(&told, ERR_REJECTED, (int)a->status, "the receiver answered %ld%s", a->status,
-                      a->status < 400 ? " (redirects are not followed)" : "");
+        e = fault_set(&told, ERR_REJECTED, (int)a->status, "the receiver answered %ld%s",
+                      a->status, a->status < 400 ? " (redirects are not followed)" : "");
     }
     slot_done(s, e, &told);
 }
 
-static void write_payload(const struct slot *s, const struct spec_webhook *spec, struct buf *out)
+static void write_payload(const struct slot *s, const struct spec_webhook *spec,
+                          struct buf *out)
 {
     char when[CLOCK_RFC3339_SIZE];
     uint64_t made = uuid_time_ms(&s->claim.id);
 
     buf_add_str(out, "{\"type\":");
     json_quote(spec->event.len > 0 ? spec->event : SLICE_LIT("job.finished"), out);
-    buf_addf(out, ",\"timestamp\":\"%s\",\"data\":", clock_rfc3339(made > 0 ? made : s->claim.claimed_ms, when));
+    buf_addf(out, ",\"timestamp\":\"%s\",\"data\":",
+             clock_rfc3339(made > 0 ? made : s->claim.claimed_ms, when));
     if (spec->body != NULL)
         json_from_msgpack(spec->body, out);
     else
@@ -70,14 +73,16 @@ static void write_payload(const struct slot *s, const struct spec_webhook *spec,
     buf_add_char(out, '}');
 }
 
-static enum err send(struct webhook *w, const char *url, struct slice body, struct fault *reterr)
+static enum err post(struct webhook *w, const char *url, struct slice body,
+                     struct fault *reterr)
 {
     struct slot *s = w->slot;
     struct services *sv = s->sv;
     AUTO(buf_done) struct buf signature = {0};
     char id[UUID_TEXT_SIZE], stamp[24];
     int64_t now_s = (int64_t)(clock_wall_ms() / 1000);
-    struct http_header headers[4] = {{"content-type", "application/json"}, {"webhook-id", uuid_text(&s->claim.id, id)},
+    struct http_header headers[4] = {{"content-type", "application/json"},
+                                     {"webhook-id", uuid_text(&s->claim.id, id)},
                                      {"webhook-timestamp", stamp}};
     size_t n = 3;
 
@@ -88,14 +93,15 @@ static enum err send(struct webhook *w, const char *url, struct slice body, stru
             return fault_set(reterr, ERR_NOMEM, 0, "no memory for the signature");
         headers[n++] = (struct http_header){"webhook-signature", buf_cstr(&signature)};
     }
-    return http_client_send(sv->http,
-                            &(struct http_request){.method = "POST",
-                                                   .url = url,
-                                                   .headers = headers,
-                                                   .n_headers = n,
-                                                   .body = body,
-                                                   .deadline_ms = (uint32_t)sv->opt->webhook_timeout_ms},
-                            on_answer, w, &w->transfer, reterr);
+    return http_client_send(
+        sv->http,
+        &(struct http_request){.method = "POST",
+                               .url = url,
+                               .headers = headers,
+                               .n_headers = n,
+                               .body = body,
+                               .deadline_ms = (uint32_t)sv->opt->webhook_timeout_ms},
+        on_answer, w, &w->transfer, reterr);
 }
 
 static enum err start(struct slot *s, struct fault *reterr)
@@ -106,7 +112,7 @@ static enum err start(struct slot *s, struct fault *reterr)
     struct webhook *w = calloc(1, sizeof *w);
     enum err e;
 
-    (void)spec_webhook_parse(&s->args, "/args", &spec, NULL); /* checked before */
+    must(spec_webhook_parse(&s->args, "/args", &spec, NULL) == ERR_OK); /* checked before */
     buf_add_slice(&url, spec.url);
     write_payload(s, &spec, &body);
     if (w == NULL || buf_failed(&url) || buf_failed(&body)) {
@@ -115,7 +121,7 @@ static enum err start(struct slot *s, struct fault *reterr)
     }
     w->slot = s;
     s->work = w;
-    e = send(w, buf_cstr(&url), buf_slice(&body), reterr);
+    e = post(w, buf_cstr(&url), buf_slice(&body), reterr);
     if (e != ERR_OK)
         free(w);
     return e;
