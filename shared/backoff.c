@@ -4,11 +4,10 @@
 
 uint64_t backoff_ms(uint64_t base_ms, uint64_t cap_ms, unsigned tries)
 {
-    uint64_t d = base_ms;
+    uint64_t whole = cap_ms, half;
 
-    for (unsigned i = 0; i < tries && d < cap_ms; i++)
-        d = d > cap_ms / 2 ? cap_ms : d * 2;
-    if (d > cap_ms)
-        d = cap_ms;
-    return d - rand_below(d / 2 + 1);
+    if (tries < 64 && base_ms <= cap_ms >> tries)
+        whole = base_ms << tries;
+    half = whole / 2;
+    return whole - (half == 0 ? 0 : rand_below(half + 1));
 }

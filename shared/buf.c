@@ -1,5 +1,7 @@
 #include "shared/buf.h"
 
+#include <string.h>
+
 #define FIRST_CAP 64
 
 void buf_init(struct buf *b, size_t limit)
@@ -15,54 +17,62 @@ void buf_done(struct buf *b)
 
 void buf_clear(struct buf *b)
 {
-    b->len = 0;
     b->failed = false;
-    if (b->data != NULL)
-        b->data[0] = '\0';
+    buf_truncate(b, 0);
 }
 
-static bool grow(struct buf *b, size_t need)
+/* Doubling keeps appending linear; the limit keeps doubling from passing it. */
+static size_t next_cap(const struct buf *b, size_t want)
 {
-    size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap;
-    char *data;
+    size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap * 2;
 
-    while (cap < need)
-        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-    data = realloc(b->data, cap);
-    if (data == NULL)
-        return false;
-    b->data = data;
-    b->cap = cap;
-    return true;
+    if (b->limit != 0 && cap > b->limit + 1)
+        cap = b->limit + 1;
+    return cap < want ? want : cap;
 }
 
 char *buf_reserve(struct buf *b, size_t n)
 {
+    size_t most = b->limit != 0 && b->limit < PTRDIFF_MAX / 2 ? b->limit : PTRDIFF_MAX / 2;
+
     if (b->failed)
         return NULL;
-    if (n >= SIZE_MAX - b->len || (b->limit > 0 && b->len + n > b->limit) ||
-        (b->len + n + 1 > b->cap && !grow(b, b->len + n + 1))) {
+    if (b->len > most || n > most - b->len) {
         b->failed = true;
         return NULL;
+    }
+    if (b->data == NULL || b->cap - b->len <= n) { /* one byte more, for the NUL */
+        size_t cap = next_cap(b, b->len + n + 1);
+        char *grown = realloc(b->data, cap);
+
+        if (grown == NULL) {
+            b->failed = true;
+            return NULL;
+        }
+        b->data = grown;
+        b->cap = cap;
+        b->data[b->len] = '\0';
     }
     return b->data + b->len;
 }
 
 void buf_commit(struct buf *b, size_t n)
 {
-    must(b->len + n < b->cap);
+    must(b->data != NULL && n < b->cap - b->len);
     b->len += n;
     b->data[b->len] = '\0';
 }
 
 void buf_add(struct buf *b, const void *bytes, size_t len)
 {
-    char *dst = buf_reserve(b, len);
+    char *to;
 
-    if (dst == NULL)
+    if (len == 0)
         return;
-    if (len > 0)
-        memcpy(dst, bytes, len);
+    to = buf_reserve(b, len);
+    if (to == NULL)
+        return;
+    memcpy(to, bytes, len);
     buf_commit(b, len);
 }
 
@@ -81,26 +91,6 @@ void buf_add_char(struct buf *b, char c)
     buf_add(b, &c, 1);
 }
 
-void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
-{
-    va_list again;
-    char *dst;
-    int n;
-
-    va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    if (n < 0) {
-        b->failed = true;
-        return;
-    }
-    dst = buf_reserve(b, (size_t)n);
-    if (dst == NULL)
-        return;
-    (void)vsnprintf(dst, (size_t)n + 1, fmt, ap);
-    buf_commit(b, (size_t)n);
-}
-
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;
@@ -110,21 +100,42 @@ void buf_addf(struct buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
+{
+    size_t room = b->data == NULL ? 0 : b->cap - b->len;
+    va_list again;
+    int n;
+
+    if (b->failed)
+        return;
+    va_copy(again, ap);
+    n = vsnprintf(room == 0 ? NULL : b->data + b->len, room, fmt, ap);
+    if (room > 0)
+        b->data[b->len] = '\0'; /* what was written counts only once there is room for all */
+    if (n < 0)
+        b->failed = true;
+    else if (buf_reserve(b, (size_t)n) != NULL) {
+        (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+        buf_commit(b, (size_t)n);
+    }
+    va_end(again);
+}
+
 void buf_consume(struct buf *b, size_t n)
 {
     must(n <= b->len);
     if (n == 0)
         return;
-    memmove(b->data, b->data + n, b->len - n + 1);
-    b->len -= n;
+    memmove(b->data, b->data + n, b->len - n);
+    buf_truncate(b, b->len - n);
 }
 
 void buf_truncate(struct buf *b, size_t n)
 {
-    if (n >= b->len)
-        return;
+    must(n <= b->len);
     b->len = n;
-    b->data[n] = '\0';
+    if (b->data != NULL)
+        b->data[n] = '\0';
 }
 
 char *buf_detach(struct buf *b, size_t *ret_len)

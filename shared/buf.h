@@ -20,7 +20,7 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t limit);
-void buf_done(struct buf *b); /* frees, leaves an empty buffer with the same limit */
+void buf_done(struct buf *b);  /* frees, leaves an empty buffer with the same limit */
 void buf_clear(struct buf *b); /* len = 0, failure forgotten, memory kept */
 
 void buf_add(struct buf *b, const void *bytes, size_t len);
@@ -28,7 +28,7 @@ void buf_add_str(struct buf *b, const char *s);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_char(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
+void buf_vaddf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 
 /* Makes room for n more bytes and gives where they go (NULL on failure); then buf_commit(). */
 char *buf_reserve(struct buf *b, size_t n);

@@ -4,9 +4,9 @@
 
 #include "shared/base.h"
 
-uint64_t clock_now_ms(void);   /* monotonic: for deadlines and durations */
-uint64_t clock_now_us(void);   /* monotonic */
-uint64_t clock_wall_ms(void);  /* Unix time in ms: for people, rows and ids; may jump */
+uint64_t clock_now_ms(void);  /* monotonic: for deadlines and durations */
+uint64_t clock_now_us(void);  /* monotonic */
+uint64_t clock_wall_ms(void); /* Unix time in ms: for people, rows and ids; may jump */
 
 #define CLOCK_RFC3339_SIZE 32
 /* "2026-11-23T22:43:01.123Z". Gives dst. */

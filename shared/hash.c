@@ -2,32 +2,35 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BLOCK 65536
+#define BLOCK_SIZE 65536
 
 struct hash {
     EVP_MD_CTX *ctx;
 };
 
-/* Fetched once: looking an algorithm up costs ten times what a short hash does. */
-static const EVP_MD *sha256;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Looking an algorithm up costs more than hashing a short text, so it is done once. */
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+static EVP_MAC *hmac;
 
 static void fetch(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    must(sha256 != NULL);
+    sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    must(sha256 != NULL && hmac != NULL);
 }
 
-static const EVP_MD *algorithm(void)
+static void fetched(void)
 {
-    (void)pthread_once(&once, fetch);
-    return sha256;
+    must(pthread_once(&fetch_once, fetch) == 0);
 }
 
 struct hash *hash_new(void)
@@ -36,8 +39,9 @@ struct hash *hash_new(void)
 
     if (h == NULL)
         return NULL;
+    fetched();
     h->ctx = EVP_MD_CTX_new();
-    if (h->ctx == NULL || EVP_DigestInit_ex2(h->ctx, algorithm(), NULL) != 1)
+    if (h->ctx == NULL || EVP_DigestInit_ex2(h->ctx, sha256, NULL) != 1)
         hash_free(&h);
     return h;
 }
@@ -63,48 +67,82 @@ void hash_end(struct hash *h, uint8_t ret[HASH_LEN])
 
 void hash_sha256(const void *bytes, size_t len, uint8_t ret[HASH_LEN])
 {
-    must(EVP_Digest(bytes, len, ret, NULL, algorithm(), NULL) == 1);
+    fetched();
+    must(EVP_Digest(bytes, len, ret, NULL, sha256, NULL) == 1);
 }
 
 void hash_hmac_sha256(struct slice key, struct slice text, uint8_t ret[HASH_LEN])
 {
-    unsigned n = HASH_LEN;
+    char digest[] = "SHA2-256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    /* An empty key is a key; NULL would mean the one of before. */
+    const char *bytes = key.len == 0 ? "" : key.ptr;
+    EVP_MAC_CTX *ctx;
+    size_t n = 0;
 
-    must(HMAC(algorithm(), key.ptr, (int)key.len, (const unsigned char *)text.ptr, text.len,
-              ret, &n) != NULL);
+    fetched();
+    ctx = EVP_MAC_CTX_new(hmac);
+    must(ctx != NULL);
+    must(EVP_MAC_init(ctx, (const unsigned char *)bytes, key.len, params) == 1);
+    must(EVP_MAC_update(ctx, (const unsigned char *)text.ptr, text.len) == 1);
+    must(EVP_MAC_final(ctx, ret, &n, HASH_LEN) == 1 && n == HASH_LEN);
+    EVP_MAC_CTX_free(ctx);
 }
 
-static enum err hash_fd(struct hash *h, int fd, uint64_t *ret_bytes)
+static enum err io_fault(struct fault *reterr, const char *what, const char *path)
 {
-    char *block = malloc(FILE_BLOCK);
-    ssize_t n = -1;
+    int native = errno;
+    enum err e = native == ENOENT || native == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
 
-    if (block == NULL)
-        return ERR_NOMEM;
-    *ret_bytes = 0;
-    while ((n = read(fd, block, FILE_BLOCK)) > 0 || (n < 0 && errno == EINTR)) {
-        if (n < 0)
+    return fault_set(reterr, e, native, "%s %s: %s", what, path, strerrordesc_np(native));
+}
+
+static enum err add_file(int fd, const char *path, struct hash *h, uint64_t *ret_bytes,
+                         struct fault *reterr)
+{
+    char block[BLOCK_SIZE];
+    uint64_t total = 0;
+
+    for (;;) {
+        ssize_t n = read(fd, block, sizeof block);
+
+        if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0)
+            return io_fault(reterr, "read", path);
+        if (n == 0)
+            break;
         hash_add(h, block, (size_t)n);
-        *ret_bytes += (uint64_t)n;
+        total += (uint64_t)n;
     }
-    free(block);
-    return n == 0 ? ERR_OK : ERR_IO;
+    *ret_bytes = total;
+    return ERR_OK;
 }
 
 enum err hash_file(const char *path, uint8_t ret[HASH_LEN], uint64_t *ret_bytes,
                    struct fault *reterr)
 {
-    AUTO(hash_free) struct hash *h = hash_new();
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    uint64_t bytes = 0;
-    enum err e = fd < 0 ? ERR_IO : h == NULL ? ERR_NOMEM : hash_fd(h, fd, &bytes);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    AUTO(hash_free) struct hash *h = NULL;
+    struct stat st;
+    uint64_t bytes;
+    enum err e;
 
-    if (e != ERR_OK)
-        (void)fault_set(reterr, e, errno, "read %s: %s", path,
-                        e == ERR_NOMEM ? err_text(e) : strerror(errno));
-    if (fd >= 0)
-        (void)close(fd);
+    if (fd < 0)
+        return io_fault(reterr, "open", path);
+    h = hash_new();
+    if (h == NULL)
+        e = fault_set(reterr, ERR_NOMEM, 0, "hash %s: out of memory", path);
+    else if (fstat(fd, &st) != 0)
+        e = io_fault(reterr, "stat", path);
+    else if (!S_ISREG(st.st_mode)) /* a FIFO would never end */
+        e = fault_set(reterr, ERR_UNSUPPORTED, 0, "%s is not a regular file", path);
+    else
+        e = add_file(fd, path, h, &bytes, reterr);
+    (void)close(fd);
     if (e != ERR_OK)
         return e;
     hash_end(h, ret);
@@ -119,61 +157,79 @@ char *hex_text(const uint8_t *bytes, size_t len, char *dst)
 
     for (size_t i = 0; i < len; i++) {
         dst[2 * i] = digits[bytes[i] >> 4];
-        dst[2 * i + 1] = digits[bytes[i] & 15];
+        dst[2 * i + 1] = digits[bytes[i] & 0x0f];
     }
     dst[2 * len] = '\0';
     return dst;
 }
 
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 void base64_add(struct buf *out, struct slice bytes)
 {
-    size_t n = (bytes.len + 2) / 3 * 4;
-    char *dst = buf_reserve(out, n);
+    size_t len = (bytes.len / 3 + (bytes.len % 3 != 0)) * 4;
+    char *to = bytes.len > SIZE_MAX / 2 ? NULL : buf_reserve(out, len);
 
-    if (dst == NULL)
+    if (to == NULL) {
+        out->failed = true;
         return;
-    must(bytes.len <= INT32_MAX);
-    (void)EVP_EncodeBlock((unsigned char *)dst, (const unsigned char *)bytes.ptr,
-                          (int)bytes.len);
-    buf_commit(out, n);
+    }
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
+        uint32_t v = 0;
+
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (k < have ? (uint8_t)bytes.ptr[i + k] : 0);
+        *to++ = alphabet[v >> 18];
+        *to++ = alphabet[v >> 12 & 63];
+        *to++ = have > 1 ? alphabet[v >> 6 & 63] : '=';
+        *to++ = have > 2 ? alphabet[v & 63] : '=';
+    }
+    buf_commit(out, len);
 }
 
-/* -1: not of the alphabet. */
-static int sextet(char c)
+static int base64_value(char c)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *p = c == '\0' ? NULL : strchr(alphabet, c);
+    const char *at = c == '\0' ? NULL : strchr(alphabet, c);
 
-    return p == NULL ? -1 : (int)(p - alphabet);
+    return at == NULL ? -1 : (int)(at - alphabet);
+}
+
+/* Four characters, of which the last `pad` are '='. Bits that no byte takes must be zero, so that
+ * every run of bytes has one text only. */
+static bool decode_quad(const char *from, unsigned pad, struct buf *out)
+{
+    uint32_t v = 0;
+
+    for (unsigned k = 0; k < 4; k++) {
+        int digit = k < 4 - pad ? base64_value(from[k]) : 0;
+
+        if (digit < 0)
+            return false;
+        v = v << 6 | (uint32_t)digit;
+    }
+    if ((pad == 1 && (v & 0xff) != 0) || (pad == 2 && (v & 0xffff) != 0))
+        return false;
+    for (unsigned k = 0; k < 3 - pad; k++)
+        buf_add_char(out, (char)(v >> (16 - 8 * k)));
+    return true;
 }
 
 bool base64_decode(struct slice text, struct buf *out)
 {
-    size_t pad = 0;
+    size_t before = out->len;
+    unsigned pad = 0;
 
     if (text.len % 4 != 0)
         return false;
-    while (pad < 2 && pad < text.len && text.ptr[text.len - 1 - pad] == '=')
-        pad++;
+    if (text.len > 0 && text.ptr[text.len - 1] == '=')
+        pad = text.ptr[text.len - 2] == '=' ? 2 : 1;
     for (size_t i = 0; i < text.len; i += 4) {
-        size_t keep = i + 4 == text.len ? 3 - pad : 3;
-        uint32_t bits = 0;
-        char three[3];
-
-        for (size_t k = 0; k < 4; k++) {
-            int v = k > keep ? 0 : sextet(text.ptr[i + k]);
-
-            if (v < 0)
-                return false;
-            bits = bits << 6 | (uint32_t)v;
+        if (!decode_quad(text.ptr + i, i + 4 == text.len ? pad : 0, out)) {
+            buf_truncate(out, before);
+            return false;
         }
-        if ((keep < 3 && (bits & 0xff) != 0) || (keep < 2 && (bits & 0xffff) != 0))
-            return false; /* bits behind the end: two texts for the same bytes */
-        three[0] = (char)(bits >> 16);
-        three[1] = (char)(bits >> 8);
-        three[2] = (char)bits;
-        buf_add(out, three, keep);
     }
     return !buf_failed(out);
 }

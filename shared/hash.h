@@ -7,7 +7,7 @@
 #define HASH_LEN      32
 #define HASH_HEX_SIZE 65
 
-struct hash; /* a running SHA-256 */
+struct hash;                 /* a running SHA-256 */
 struct hash *hash_new(void); /* NULL: no memory */
 void hash_free(struct hash **h);
 void hash_add(struct hash *h, const void *bytes, size_t len);
@@ -16,7 +16,8 @@ void hash_end(struct hash *h, uint8_t ret[HASH_LEN]); /* then only hash_free() *
 void hash_sha256(const void *bytes, size_t len, uint8_t ret[HASH_LEN]);
 void hash_hmac_sha256(struct slice key, struct slice text, uint8_t ret[HASH_LEN]);
 /* Reads a whole file; blocking: pool threads and the command line only. */
-MUST_USE enum err hash_file(const char *path, uint8_t ret[HASH_LEN], uint64_t *ret_bytes, struct fault *reterr);
+MUST_USE enum err hash_file(const char *path, uint8_t ret[HASH_LEN], uint64_t *ret_bytes,
+                            struct fault *reterr);
 
 char *hex_text(const uint8_t *bytes, size_t len, char *dst /* 2 * len + 1 */);
 void base64_add(struct buf *out, struct slice bytes);

@@ -1,20 +1,17 @@
 #include "shared/uuid.h"
 
+#include <stdatomic.h>
+#include <string.h>
+
 #include "shared/clock.h"
 #include "shared/hash.h"
 #include "shared/rand.h"
 
-/* The last id's time and counter: ids of one process never go back, even when the clock does. */
-static struct {
-    uint64_t ms;
-    unsigned count;
-} last;
+#define COUNTER_BITS 12
 
-static void put_time(struct uuid *id, uint64_t ms)
-{
-    for (int i = 0; i < 6; i++)
-        id->bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
-}
+/* Milliseconds and counter of the newest id as one number, so that the next one is simply greater:
+ * the counter runs over into the time, and a wall clock that went back is not followed. */
+static _Atomic uint64_t newest;
 
 static void put_version(struct uuid *id)
 {
@@ -22,23 +19,32 @@ static void put_version(struct uuid *id)
     id->bytes[8] = (uint8_t)(0x80 | (id->bytes[8] & 0x3f));
 }
 
+/* A fresh millisecond starts at a random count, in the lower half so that 2048 more have room. */
+static uint64_t next_tick(uint16_t random)
+{
+    uint64_t now = clock_wall_ms() << COUNTER_BITS;
+    uint64_t last = atomic_load(&newest), next;
+
+    do
+        next = now > last ? now | (random & 0x7ff) : last + 1;
+    while (!atomic_compare_exchange_weak(&newest, &last, next));
+    return next;
+}
+
 struct uuid uuid_v7(void)
 {
     struct uuid id;
-    uint64_t now = clock_wall_ms();
+    uint16_t random;
+    uint64_t tick, ms;
 
-    rand_bytes(id.bytes + 6, sizeof id.bytes - 6);
-    if (now > last.ms) {
-        last.ms = now;
-        last.count =
-            ((unsigned)(id.bytes[6] & 0x07) << 8) | id.bytes[7]; /* lower half: room to count */
-    } else if (++last.count > 0x0fff) {
-        last.ms++;
-        last.count = 0;
-    }
-    put_time(&id, last.ms);
-    id.bytes[6] = (uint8_t)(last.count >> 8);
-    id.bytes[7] = (uint8_t)last.count;
+    rand_bytes(&random, sizeof random);
+    rand_bytes(id.bytes + 8, 8);
+    tick = next_tick(random);
+    ms = tick >> COUNTER_BITS;
+    for (int i = 0; i < 6; i++)
+        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
+    id.bytes[6] = (uint8_t)((tick >> 8) & 0x0f);
+    id.bytes[7] = (uint8_t)tick;
     put_version(&id);
     return id;
 }
@@ -46,14 +52,13 @@ struct uuid uuid_v7(void)
 struct uuid uuid_derive(const struct uuid *parent, uint32_t index)
 {
     uint8_t text[UUID_LEN + 4], digest[HASH_LEN];
-    struct uuid id;
+    struct uuid id = *parent;
 
     memcpy(text, parent->bytes, UUID_LEN);
     for (int i = 0; i < 4; i++)
         text[UUID_LEN + i] = (uint8_t)(index >> (24 - 8 * i));
     hash_sha256(text, sizeof text, digest);
-    memcpy(id.bytes, parent->bytes, 6);
-    memcpy(id.bytes + 6, digest, sizeof id.bytes - 6);
+    memcpy(id.bytes + 6, digest, UUID_LEN - 6);
     put_version(&id);
     return id;
 }
@@ -62,29 +67,34 @@ uint64_t uuid_time_ms(const struct uuid *id)
 {
     uint64_t ms = 0;
 
-    if ((id->bytes[6] & 0xf0) != 0x70)
+    if (id->bytes[6] >> 4 != 7)
         return 0;
     for (int i = 0; i < 6; i++)
         ms = ms << 8 | id->bytes[i];
     return ms;
 }
 
+static bool dash_before(size_t byte)
+{
+    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
+
 char *uuid_text(const struct uuid *id, char dst[UUID_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
-    char *p = dst;
+    char *to = dst;
 
-    for (int i = 0; i < UUID_LEN; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *p++ = '-';
-        *p++ = digits[id->bytes[i] >> 4];
-        *p++ = digits[id->bytes[i] & 15];
+    for (size_t i = 0; i < UUID_LEN; i++) {
+        if (dash_before(i))
+            *to++ = '-';
+        *to++ = digits[id->bytes[i] >> 4];
+        *to++ = digits[id->bytes[i] & 0x0f];
     }
-    *p = '\0';
+    *to = '\0';
     return dst;
 }
 
-static int digit(char c)
+static int digit_of(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -97,22 +107,21 @@ static int digit(char c)
 
 bool uuid_parse(struct slice text, struct uuid *ret)
 {
+    const char *from = text.ptr;
     struct uuid id;
-    size_t at = 0;
 
     if (text.len != UUID_TEXT_SIZE - 1)
         return false;
-    for (int i = 0; i < UUID_LEN; i++) {
+    for (size_t i = 0; i < UUID_LEN; i++) {
         int high, low;
 
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && text.ptr[at++] != '-')
+        if (dash_before(i) && *from++ != '-')
             return false;
-        high = digit(text.ptr[at]);
-        low = digit(text.ptr[at + 1]);
+        high = digit_of(*from++);
+        low = digit_of(*from++);
         if (high < 0 || low < 0)
             return false;
         id.bytes[i] = (uint8_t)(high << 4 | low);
-        at += 2;
     }
     *ret = id;
     return true;
