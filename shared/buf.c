@@ -1,7 +1,5 @@
 #include "shared/buf.h"
 
-#include <string.h>
-
 #define FIRST_CAP 64
 
 void buf_init(struct buf *b, size_t limit)
@@ -26,7 +24,7 @@ static size_t next_cap(const struct buf *b, size_t want)
 {
     size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap * 2;
 
-    if (b->limit != 0 && cap > b->limit + 1)
+    if (b->limit != 0 && cap - 1 > b->limit)
         cap = b->limit + 1;
     return cap < want ? want : cap;
 }
@@ -132,10 +130,10 @@ void buf_consume(struct buf *b, size_t n)
 
 void buf_truncate(struct buf *b, size_t n)
 {
-    must(n <= b->len);
+    if (n >= b->len)
+        return;
     b->len = n;
-    if (b->data != NULL)
-        b->data[n] = '\0';
+    b->data[n] = '\0';
 }
 
 char *buf_detach(struct buf *b, size_t *ret_len)

@@ -100,7 +100,7 @@ static enum err io_fault(struct fault *reterr, const char *what, const char *pat
     return fault_set(reterr, e, native, "%s %s: %s", what, path, strerrordesc_np(native));
 }
 
-static enum err add_file(int fd, const char *path, struct hash *h, uint64_t *ret_bytes,
+static enum err add_file(struct hash *h, int fd, const char *path, uint64_t *ret_bytes,
                          struct fault *reterr)
 {
     char block[BLOCK_SIZE];
@@ -122,33 +122,40 @@ static enum err add_file(int fd, const char *path, struct hash *h, uint64_t *ret
     return ERR_OK;
 }
 
+static enum err hash_fd(int fd, const char *path, uint8_t ret[HASH_LEN], uint64_t *ret_bytes,
+                        struct fault *reterr)
+{
+    struct hash *h;
+    struct stat st;
+    enum err e;
+
+    if (fstat(fd, &st) != 0)
+        return io_fault(reterr, "stat", path);
+    if (!S_ISREG(st.st_mode))
+        return fault_set(reterr, ERR_UNSUPPORTED, 0, "%s is not a regular file", path);
+    h = hash_new();
+    if (h == NULL)
+        return fault_set(reterr, ERR_NOMEM, 0, "hash %s: %s", path, err_text(ERR_NOMEM));
+    e = add_file(h, fd, path, ret_bytes, reterr);
+    if (e == ERR_OK)
+        hash_end(h, ret);
+    hash_free(&h);
+    return e;
+}
+
 enum err hash_file(const char *path, uint8_t ret[HASH_LEN], uint64_t *ret_bytes,
                    struct fault *reterr)
 {
+    /* Opening a FIFO or a device must not block, and neither has an end. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    AUTO(hash_free) struct hash *h = NULL;
-    struct stat st;
-    uint64_t bytes;
+    uint64_t ignored;
     enum err e;
 
     if (fd < 0)
         return io_fault(reterr, "open", path);
-    h = hash_new();
-    if (h == NULL)
-        e = fault_set(reterr, ERR_NOMEM, 0, "hash %s: out of memory", path);
-    else if (fstat(fd, &st) != 0)
-        e = io_fault(reterr, "stat", path);
-    else if (!S_ISREG(st.st_mode)) /* a FIFO would never end */
-        e = fault_set(reterr, ERR_UNSUPPORTED, 0, "%s is not a regular file", path);
-    else
-        e = add_file(fd, path, h, &bytes, reterr);
+    e = hash_fd(fd, path, ret, ret_bytes == NULL ? &ignored : ret_bytes, reterr);
     (void)close(fd);
-    if (e != ERR_OK)
-        return e;
-    hash_end(h, ret);
-    if (ret_bytes != NULL)
-        *ret_bytes = bytes;
-    return ERR_OK;
+    return e;
 }
 
 char *hex_text(const uint8_t *bytes, size_t len, char *dst)
@@ -181,10 +188,10 @@ void base64_add(struct buf *out, struct slice bytes)
 
         for (size_t k = 0; k < 3; k++)
             v = v << 8 | (k < have ? (uint8_t)bytes.ptr[i + k] : 0);
-        *to++ = alphabet[v >> 18];
-        *to++ = alphabet[v >> 12 & 63];
-        *to++ = have > 1 ? alphabet[v >> 6 & 63] : '=';
-        *to++ = have > 2 ? alphabet[v & 63] : '=';
+        for (size_t k = 0; k < 4; k++)
+            *to++ = alphabet[v >> (18 - 6 * k) & 63];
+        for (size_t k = have; k < 3; k++)
+            to[(ptrdiff_t)k - 3] = '=';
     }
     buf_commit(out, len);
 }
