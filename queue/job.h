@@ -28,7 +28,8 @@
 #define JOB_TIMEOUT_MAX   86400000u
 #define JOB_FOLLOW_MAX    16
 #define JOB_ITEM_MAX      (256 * 1024) /* bytes of one encoded envelope */
-#define JOB_DEPTH_MAX     16
+#define JOB_DEPTH_MAX     16    /* containers inside each other, the envelope counts as 1 */
+#define JOB_VALUES_MAX    10000 /* keys and values in one envelope */
 
 enum job_priority { JOB_PRIORITY_CRITICAL, JOB_PRIORITY_HIGH, JOB_PRIORITY_NORMAL, JOB_PRIORITY_LOW };
 #define JOB_PRIORITIES 4

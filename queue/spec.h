@@ -38,7 +38,8 @@ struct follow_up {
 MUST_USE enum err spec_follow_ups(const msgpack_object *then, struct follow_up *ret, size_t *ret_n,
                                   struct spec_fault *reterr);
 
-/* --- noop: {"payload"?: any, "fail"?: str, "work_ms"?: 0..60000} for tests and measuring ------ */
+/* --- noop, for tests and measuring: {"payload"?: any, "work_ms"?: 0..60000, "fail_attempts"?: 0..100,
+ *     "fail_final"?: bool} -------------------------------------------------------------------------- */
 struct spec_noop {
     uint32_t work_ms;       /* how long it pretends to work, without using the processor */
     unsigned fail_attempts; /* so many first attempts fail as ERR_INTERNAL would: class retry ("fail_attempts") */
@@ -51,6 +52,7 @@ struct spec_webhook {
     struct slice url;            /* http or https, 1..2048 bytes, no user info */
     const msgpack_object *body;  /* NULL: none given; as a follow-up: the parent's result */
     struct slice event;          /* type of the Standard Webhooks payload; "job.finished" when not given */
+    struct slice secret;         /* name of a configured secret; len 0: not given */
 };
 MUST_USE enum err spec_webhook_parse(const msgpack_object *args, const char *at, struct spec_webhook *ret, struct spec_fault *reterr);
 
