@@ -4,13 +4,15 @@
 #include <math.h>
 
 #include "shared/hash.h"
+#include "shared/utf8.h"
 
 #define WRITE_DEPTH_MAX 32 /* what mp_check lets through at most */
 
 /* --- JSON to msgpack ------------------------------------------------------------------------------ */
 
-/* jansson's own bound on nesting is 2048; ours is checked before it parses. */
-static bool is_too_deep(struct slice json, unsigned max_depth)
+/* jansson's own bound on nesting is 2048; ours is checked before it parses. Gives where the
+ * container begins that is one too many, or json.len. */
+static size_t find_too_deep(struct slice json, unsigned max_depth)
 {
     unsigned depth = 0;
     bool in_string = false;
@@ -27,12 +29,28 @@ static bool is_too_deep(struct slice json, unsigned max_depth)
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > max_depth)
-                return true;
+                return i;
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
         }
     }
-    return false;
+    return json.len;
+}
+
+static enum err depth_fault(struct slice json, size_t at, unsigned max_depth,
+                            struct fault *reterr)
+{
+    size_t line = 1, start = 0;
+
+    for (size_t i = 0; i < at; i++) {
+        if (json.ptr[i] == '\n') {
+            line++;
+            start = i + 1;
+        }
+    }
+    return fault_set(reterr, ERR_MALFORMED, 0,
+                     "JSON, line %zu, column %zu: nested more than %u deep", line,
+                     at - start + 1, max_depth);
 }
 
 static void pack_json(msgpack_packer *pk, json_t *v);
@@ -59,7 +77,7 @@ static void pack_json_array(msgpack_packer *pk, json_t *array)
     json_array_foreach(array, i, value) pack_json(pk, value);
 }
 
-/* Recursion is bounded: is_too_deep() ran before. */
+/* Recursion is bounded: find_too_deep() ran before. */
 static void pack_json(msgpack_packer *pk, json_t *v)
 {
     switch (json_typeof(v)) {
@@ -90,52 +108,51 @@ static void pack_json(msgpack_packer *pk, json_t *v)
     }
 }
 
+/* jansson quotes what stands near the error, raw and cut anywhere; the column says it better. What
+ * it tells of flags is nobody's business who sent the JSON. */
+static enum err parse_fault(const json_error_t *why, struct fault *reterr)
+{
+    static const char near[] = " near '";
+    enum json_error_code code = json_error_code(why);
+    const char *end = strstr(why->text, near);
+    const char *rule = why->text;
+    int len =
+        end == NULL || code == json_error_duplicate_key ? (int)strlen(rule) : (int)(end - rule);
+
+    if (code == json_error_out_of_memory)
+        return fault_set(reterr, ERR_NOMEM, 0, "no memory to parse the JSON");
+    if (code == json_error_null_character)
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "JSON, line %d, column %d: \\u0000 in a string", why->line,
+                         why->column);
+    return fault_set(reterr, ERR_MALFORMED, 0, "JSON, line %d, column %d: %.*s", why->line,
+                     why->column, len, rule);
+}
+
 enum err json_to_msgpack(struct slice json, unsigned max_depth, struct buf *out,
                          struct fault *reterr)
 {
+    size_t before = out->len, deep = find_too_deep(json, max_depth);
     json_error_t why;
     msgpack_packer pk;
     json_t *root;
 
-    if (is_too_deep(json, max_depth))
-        return fault_set(reterr, ERR_MALFORMED, 0, "JSON is nested more than %u deep",
-                         max_depth);
-    root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (deep < json.len)
+        return depth_fault(json, deep, max_depth, reterr);
+    root = json_loadb(json.len == 0 ? "" : json.ptr, json.len,
+                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (root == NULL)
-        return fault_set(reterr, ERR_MALFORMED, 0, "JSON, line %d, column %d: %s", why.line,
-                         why.column, why.text);
+        return parse_fault(&why, reterr);
     mp_packer(&pk, out);
     pack_json(&pk, root);
     json_decref(root);
-    return buf_failed(out) ? fault_set(reterr, ERR_NOMEM, 0, "no memory to encode the JSON")
-                           : ERR_OK;
+    if (!buf_failed(out))
+        return ERR_OK;
+    buf_truncate(out, before);
+    return fault_set(reterr, ERR_NOMEM, 0, "no room for the encoded JSON");
 }
 
 /* --- msgpack to JSON ------------------------------------------------------------------------------ */
-
-/* Length of the UTF-8 sequence at p, 0 if it is none. */
-static size_t sequence(const uint8_t *p, size_t left)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = p[0] < 0x80             ? 1
-               : (p[0] & 0xe0) == 0xc0 ? 2
-               : (p[0] & 0xf0) == 0xe0 ? 3
-               : (p[0] & 0xf8) == 0xf0 ? 4
-                                       : 0;
-    uint32_t code;
-
-    if (n <= 1)
-        return n;
-    if (n > left)
-        return 0;
-    code = p[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (p[i] & 0x3fu);
-    }
-    return code >= least[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n : 0;
-}
 
 static void quote_ascii(char c, struct buf *out)
 {
@@ -152,31 +169,28 @@ static void quote_ascii(char c, struct buf *out)
     }
 }
 
-static bool is_plain(uint8_t c)
+static bool is_plain(char c)
 {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
 void json_quote(struct slice s, struct buf *out)
 {
-    const uint8_t *p = (const uint8_t *)s.ptr;
-
     buf_add_char(out, '"');
     for (size_t i = 0; i < s.len;) {
         size_t run = i, n;
 
-        while (run < s.len && is_plain(p[run]))
+        while (run < s.len && is_plain(s.ptr[run]))
             run++;
-        if (run > i) {
-            buf_add(out, p + i, run - i);
-            i = run;
-            continue;
-        }
-        n = sequence(p + i, s.len - i);
+        buf_add(out, s.ptr + i, run - i);
+        i = run;
+        if (i == s.len)
+            break;
+        n = utf8_step(s.ptr + i, s.len - i);
         if (n == 1)
-            quote_ascii((char)p[i], out);
+            quote_ascii(s.ptr[i], out);
         else if (n > 1)
-            buf_add(out, p + i, n);
+            buf_add(out, s.ptr + i, n);
         else
             buf_add_str(out, "\xef\xbf\xbd");
         i += n > 0 ? n : 1;

@@ -1,5 +1,7 @@
 #include "shared/mp.h"
 
+#include "shared/utf8.h"
+
 #define PAIRS_MAX 64 /* of a map: duplicate keys are looked for among these */
 #define DEPTH_MAX 32 /* what msgpack-c itself bears */
 
@@ -17,7 +19,7 @@ struct walk {
     const struct mp_limits *limits;
     struct level levels[DEPTH_MAX + 1];
     unsigned depth;
-    struct slice keys[PAIRS_MAX * 2]; /* of the maps that are open */
+    struct slice *keys; /* of the maps that are open; room for PAIRS_MAX in each level */
     size_t n_keys;
     struct fault *reterr;
 };
@@ -46,7 +48,7 @@ static bool read_be(struct walk *w, size_t at, size_t n, uint64_t *ret)
     return true;
 }
 
-/* 0xc0 and up, except the negative fixints; one row a byte, so that the table can be held against the specification. */
+/* 0xc0 to 0xdf: one entry a byte, so that it can be held against the specification. */
 static const struct {
     uint8_t kind, extra;
 } heads[] = {
@@ -95,48 +97,6 @@ static enum err read_head(struct walk *w, struct head *ret)
     return ERR_OK;
 }
 
-/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Gives the sequence's length, 0 if bad. */
-static size_t utf8_step(const uint8_t *p, size_t left)
-{
-    uint8_t low = 0x80, high = 0xbf;
-    size_t n;
-
-    if (p[0] < 0x80)
-        return p[0] != 0;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (left < n)
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0;
-    else if (p[0] == 0xed)
-        high = 0x9f;
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return n;
-}
-
-static bool is_text(struct slice s)
-{
-    const uint8_t *p = (const uint8_t *)s.ptr;
-
-    for (size_t i = 0, n; i < s.len; i += n) {
-        n = utf8_step(p + i, s.len - i);
-        if (n == 0)
-            return false;
-    }
-    return true;
-}
-
 static struct level *top(struct walk *w)
 {
     return &w->levels[w->depth];
@@ -155,8 +115,6 @@ static enum err add_key(struct walk *w, struct slice key)
         if (slice_eq(w->keys[l->keys + i], key))
             return bad(w, "a key stands twice in one map");
     }
-    if (w->n_keys == COUNT_OF(w->keys))
-        return bad(w, "too many keys in maps inside each other");
     w->keys[w->n_keys++] = key;
     l->n_keys++;
     return ERR_OK;
@@ -168,7 +126,7 @@ static enum err walk_bytes(struct walk *w, const struct head *h)
 
     if (h->n > w->in.len - w->at - 1 - h->extra)
         return bad(w, "a string or binary that is longer than what is left");
-    if (h->kind == HEAD_STR && !is_text(s))
+    if (h->kind == HEAD_STR && !utf8_is_text(s))
         return bad(w, "a string that is not UTF-8, or holds NUL");
     if (expects_key(w)) {
         enum err e =
@@ -241,11 +199,13 @@ static enum err walk_value(struct walk *w)
 
 enum err mp_check(struct slice bytes, const struct mp_limits *limits, struct fault *reterr)
 {
-    struct walk w = {.in = bytes, .limits = limits, .reterr = reterr, .levels = {{.left = 1}}};
+    struct slice keys[DEPTH_MAX * PAIRS_MAX]; /* too big to clear each time */
+    struct walk w = {.in = bytes, .limits = limits, .reterr = reterr, .keys = keys};
 
     if (bytes.len > limits->max_bytes)
         return fault_set(reterr, ERR_TOO_BIG, 0, "msgpack: %zu bytes, at most %zu are taken",
                          bytes.len, limits->max_bytes);
+    w.levels[0].left = 1;
     while (w.levels[0].left > 0 || w.depth > 0) {
         enum err e = walk_value(&w);
 

@@ -16,9 +16,11 @@ struct mp_limits {
     size_t max_items;
     size_t max_bytes;
 };
-#define MP_LIMITS_DEFAULT ((struct mp_limits){.max_depth = 16, .max_items = 10000, .max_bytes = 1 << 20})
+#define MP_LIMITS_DEFAULT \
+    ((struct mp_limits){.max_depth = 16, .max_items = 10000, .max_bytes = 1 << 20})
 
-MUST_USE enum err mp_check(struct slice bytes, const struct mp_limits *limits, struct fault *reterr);
+MUST_USE enum err mp_check(struct slice bytes, const struct mp_limits *limits,
+                           struct fault *reterr);
 
 /* Checked parse. *ret_root points into z, which the caller destroys (msgpack_zone_destroy);
  * strings and binaries point into bytes, which must outlive it. */
