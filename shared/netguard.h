@@ -1,7 +1,8 @@
 /* netguard: which addresses an outgoing request may reach.
  *
  * Public unicast only, unless the operator allows more. IPv6 forms that carry an IPv4 address
- * (mapped, compatible, NAT64, 6to4, Teredo) are judged by the address inside too.
+ * (mapped, compatible, NAT64, 6to4, Teredo) are judged by the address inside too: both must pass,
+ * except that a mapped address is nothing but the IPv4 address.
  * The ranges: IANA special-purpose registries; see the table in netguard.c. */
 #ifndef SHARED_NETGUARD_H
 #define SHARED_NETGUARD_H
@@ -16,6 +17,7 @@ struct netguard;
 MUST_USE enum err netguard_new(const char *allow, struct netguard **ret, struct fault *reterr);
 void netguard_free(struct netguard **g);
 /* ERR_OK or ERR_FORBIDDEN; the text names the range. */
-MUST_USE enum err netguard_check(const struct netguard *g, const struct sockaddr *addr, struct fault *reterr);
+MUST_USE enum err netguard_check(const struct netguard *g, const struct sockaddr *addr,
+                                 struct fault *reterr);
 
 #endif
