@@ -2,6 +2,7 @@
 
 #ifdef MILLRACE_FAILPOINTS
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,46 +11,134 @@
 
 #define POINTS_MAX 16
 
+static enum err do_kill(void)
+{
+    (void)raise(SIGKILL);
+    return ERR_OK;
+}
+
+static enum err do_abort(void)
+{
+    abort();
+}
+
+static enum err do_segv(void)
+{
+    (void)raise(SIGSEGV);
+    return ERR_OK;
+}
+
+static enum err do_exit(void)
+{
+    _exit(3);
+}
+
+static enum err do_pause(void)
+{
+    (void)raise(SIGSTOP);
+    return ERR_OK;
+}
+
+static enum err do_spin(void)
+{
+    volatile bool forever = true;
+
+    while (forever)
+        continue;
+    return ERR_OK;
+}
+
+static enum err do_hog(void)
+{
+    char *p;
+
+    while ((p = malloc(1 << 20)) != NULL)
+        memset(p, 1, 1 << 20); /* untouched memory costs nothing */
+    abort();
+}
+
+static enum err do_error(void)
+{
+    return ERR_IO;
+}
+
+static const struct act {
+    const char *name;
+    enum err (*run)(void);
+} acts[] = {
+    {"kill", do_kill},   {"abort", do_abort}, {"segv", do_segv}, {"exit", do_exit},
+    {"pause", do_pause}, {"spin", do_spin},   {"hog", do_hog},   {"error", do_error},
+};
+
 struct point {
-    char name[48];
-    char act[8];
-    unsigned at;    /* strikes at this pass only; 0: at each */
-    unsigned count; /* passes so far */
+    char name[64];
+    const struct act *act;
+    unsigned at;     /* strikes at this pass only; 0: at each */
+    unsigned passes; /* so far */
 };
 
 static struct {
+    pthread_mutex_t lock; /* pool threads pass points too */
     bool read;
     struct point points[POINTS_MAX];
     size_t n;
-} table;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* A test that misspells its order would pass for the wrong reason. */
+_Noreturn static void reject(struct slice text)
+{
+    (void)fprintf(stderr, "MILLRACE_FAILPOINTS: cannot read \"" SLICE_FMT "\"\n",
+                  SLICE_ARG(text));
+    abort();
+}
+
+static const struct act *find_act(struct slice name)
+{
+    for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        if (slice_is(name, acts[i].name))
+            return &acts[i];
+    }
+    return NULL;
+}
+
+/* "3*": gives what follows. */
+static struct slice read_pass(struct slice text, unsigned *ret_pass)
+{
+    const char *star = memchr(text.ptr, '*', text.len);
+    size_t i = 0;
+
+    *ret_pass = 0;
+    if (star == NULL)
+        return text;
+    for (; text.ptr + i < star && text.ptr[i] >= '0' && text.ptr[i] <= '9' && i < 9; i++)
+        *ret_pass = *ret_pass * 10 + (unsigned)(text.ptr[i] - '0');
+    if (text.ptr + i != star || *ret_pass == 0)
+        return slice_of(text.ptr, 0); /* no act is named so */
+    return slice_of(star + 1, text.len - i - 1);
+}
 
 /* name=act or name=N*act */
 static void add(struct slice text)
 {
-    struct point *p = &table.points[table.n];
     const char *eq = memchr(text.ptr, '=', text.len);
-    const char *star;
-    struct slice act;
+    struct point *p = &table.points[table.n];
+    size_t name_len = eq == NULL ? 0 : (size_t)(eq - text.ptr);
 
-    if (eq == NULL || table.n == POINTS_MAX)
-        return;
-    memset(p, 0, sizeof *p);
-    act = slice_of(eq + 1, text.len - (size_t)(eq - text.ptr) - 1);
-    star = memchr(act.ptr, '*', act.len);
-    if (star != NULL) {
-        p->at = (unsigned)strtoul(act.ptr, NULL, 10);
-        act = slice_of(star + 1, act.len - (size_t)(star - act.ptr) - 1);
-    }
-    if (slice_to_cstr(slice_of(text.ptr, (size_t)(eq - text.ptr)), p->name, sizeof p->name) &&
-        slice_to_cstr(act, p->act, sizeof p->act))
-        table.n++;
+    if (name_len == 0 || table.n == POINTS_MAX ||
+        !slice_to_cstr(slice_of(text.ptr, name_len), p->name, sizeof p->name))
+        reject(text);
+    p->passes = 0;
+    p->act = find_act(read_pass(slice_of(eq + 1, text.len - name_len - 1), &p->at));
+    if (p->act == NULL)
+        reject(text);
+    table.n++;
 }
 
-static void read_table(void)
+static void read_orders(const char *orders)
 {
-    struct slice rest = slice_str(getenv(
-        "MILLRACE_FAILPOINTS")); /* NOLINT(concurrency-mt-unsafe): read at the first pass */
+    struct slice rest = slice_str(orders);
 
+    table.n = 0;
     table.read = true;
     while (rest.len > 0) {
         const char *comma = memchr(rest.ptr, ',', rest.len);
@@ -61,74 +150,38 @@ static void read_table(void)
     }
 }
 
-static void spin(void)
+void failpoint_arm(const char *orders)
 {
-    for (volatile unsigned i = 0;; i++)
-        continue;
+    must(pthread_mutex_lock(&table.lock) == 0);
+    read_orders(orders);
+    must(pthread_mutex_unlock(&table.lock) == 0);
 }
 
-static void hog(void)
+/* Counts a pass; NULL: it goes on. */
+static const struct act *pass(const char *name)
 {
-    for (;;) {
-        char *p = malloc(1 << 20);
-
-        if (p == NULL)
-            abort();
-        memset(p, 1, 1 << 20);
-    }
-}
-
-static void do_kill(void)
-{
-    (void)raise(SIGKILL);
-}
-
-static void do_segv(void)
-{
-    (void)raise(SIGSEGV);
-}
-
-static void do_pause(void)
-{
-    (void)raise(SIGSTOP);
-}
-
-static void do_exit(void)
-{
-    _exit(3);
-}
-
-static const struct {
-    const char *name;
-    void (*run)(void);
-} acts[] = {{"kill", do_kill}, {"abort", abort}, {"segv", do_segv}, {"pause", do_pause},
-            {"exit", do_exit}, {"spin", spin},   {"hog", hog}};
-
-static enum err strike(const struct point *p)
-{
-    if (strcmp(p->act, "error") == 0)
-        return ERR_IO;
-    for (size_t i = 0; i < COUNT_OF(acts); i++) {
-        if (strcmp(acts[i].name, p->act) == 0)
-            acts[i].run();
-    }
-    return ERR_OK;
-}
-
-enum err failpoint_hit(const char *name)
-{
-    if (!table.read)
-        read_table();
     for (size_t i = 0; i < table.n; i++) {
         struct point *p = &table.points[i];
 
         if (strcmp(p->name, name) != 0)
             continue;
-        p->count++;
-        if (p->at == 0 || p->at == p->count)
-            return strike(p);
+        p->passes++;
+        if (p->at == 0 || p->at == p->passes)
+            return p->act;
     }
-    return ERR_OK;
+    return NULL;
+}
+
+enum err failpoint_hit(const char *name)
+{
+    const struct act *act;
+
+    must(pthread_mutex_lock(&table.lock) == 0);
+    if (!table.read) /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets the environment */
+        read_orders(getenv("MILLRACE_FAILPOINTS"));
+    act = pass(name);
+    must(pthread_mutex_unlock(&table.lock) == 0);
+    return act == NULL ? ERR_OK : act->run();
 }
 
 #else
