@@ -24,8 +24,7 @@ struct loop {
     uv_signal_t sigterm, sigint, sighup;
     uv_timer_t limit, watchdog; /* limit: of the drain, then of the wait in loop_free() */
     uv_check_t turn_end;        /* runs the later list */
-    uv_idle_t
-        no_wait; /* active while that list is not empty, so that the poll does not block */
+    uv_idle_t no_wait;          /* active while there is a list, so that the poll returns */
 
     uint64_t drain_ms;
     loop_drain_fn *on_drain;
