@@ -53,8 +53,7 @@ static void help_lists_every_key_within_100_columns(void **state)
         "  --slots N         jobs in flight at once (default 4; 1 to 256)\n",
         "  --drain TIME      how long a stop may take (default 30s; at most 1h)\n",
         "  --tls BOOL        speak TLS (default false)\n",
-        "  --log-level WORD  what is logged (default info; one of debug, info, warn, error, "
-        "off",
+        "  --log-level WORD  what is logged (default info; one of debug, info, warn, err",
         "  --config FILE     read settings from this file\n",
         "MILLRACE_FOO_BAR",
     };
