@@ -378,8 +378,10 @@ void redis_start(struct redis *r, redis_state_fn *on_state, void *arg)
     wait_to_connect(r, 0);
 }
 
-void redis_adopt(struct redis *r, uv_os_sock_t fd)
+void redis_adopt(struct redis *r, uv_os_sock_t fd, redis_state_fn *on_state, void *arg)
 {
+    r->on_state = on_state;
+    r->state_arg = arg;
     set_state(r, REDIS_CONNECTING);
     r->connect_by_ms = uv_now(r->loop) + r->connect_ms;
     must(uv_timer_start(&r->timer, on_timer, r->connect_ms, 0) == 0);

@@ -64,8 +64,8 @@ void redis_rise(struct redis *r); /* the greeting is done */
 bool redis_is_linked(const struct redis *r);
 /* The deadline of a command that is issued now and may take ms; sets the timer. */
 uint64_t redis_deadline(struct redis *r, uint32_t ms);
-/* Fuzzer and its replay: goes on as if fd had just been connected; takes fd. */
-void redis_adopt(struct redis *r, uv_os_sock_t fd);
+/* Fuzzer and its replay: instead of redis_start(), goes on as if fd had just been connected; takes fd. */
+void redis_adopt(struct redis *r, uv_os_sock_t fd, redis_state_fn *on_state, void *arg);
 
 /* --- redis_greeting.c --- */
 

@@ -1,7 +1,8 @@
 #include "shared/redis_line.h"
 
 #define FIRST_CAP 64
-#define KEPT_IDLE (1024 * 1024) /* more memory than this is given back when nothing is kept */
+#define KEPT_IDLE \
+    ((size_t)1024 * 1024) /* more memory than this is given back when nothing is kept */
 
 void redis_line_done(struct redis_line *l)
 {

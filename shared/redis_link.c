@@ -3,9 +3,9 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 
-#define FLUSH_EARLY      (256 * 1024)
-#define OUT_IDLE         (1024 * 1024) /* a bigger buffer is given back once it is written */
-#define IN_SIZE          (64 * 1024)
+#define FLUSH_EARLY      ((size_t)256 * 1024)
+#define OUT_IDLE         ((size_t)1024 * 1024) /* a bigger buffer is given back once it is written */
+#define IN_SIZE          ((size_t)64 * 1024)
 #define KEEPALIVE_SEC    60
 #define LINK_OWN_HANDLES 3
 

@@ -1,7 +1,7 @@
 #include "shared/redis_resp.h"
 
 /* An idle reader keeps this much memory, so that bursts do not allocate it anew each time. */
-#define READER_KEEP (256 * 1024)
+#define READER_KEEP ((size_t)256 * 1024)
 
 /* --- commands ------------------------------------------------------------------------------- */
 
@@ -151,7 +151,8 @@ enum resp_got resp_parser_next(struct resp_parser *p, redisReply **ret)
     if (redisReaderGetReply(p->reader, &reply) != REDIS_OK)
         return failure_of(p);
     if (reply == NULL) {
-        p->budget.over = p->since_reply > p->budget.max;
+        /* What frames a value is less than RESP_ELEMENT_COST. */
+        p->budget.over = p->since_reply > p->budget.max + RESP_ELEMENT_COST;
         return p->budget.over ? RESP_GOT_TOO_BIG : RESP_GOT_NOTHING;
     }
     p->since_reply = p->reader->len - p->reader->pos;

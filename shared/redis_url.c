@@ -76,7 +76,9 @@ static char escaped(struct slice s)
         return '\0';
     high = hex_value(s.ptr[1]);
     low = hex_value(s.ptr[2]);
-    return high < 0 || low < 0 ? '\0' : (char)(high * 16 + low);
+    if (high < 0 || low < 0)
+        return '\0';
+    return (char)(high * 16 + low);
 }
 
 /* Gives a heap copy of s with its escapes undone. Broken escapes and control bytes are refused. */
