@@ -96,11 +96,11 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all help deps run demo unit test lint layers docs install clean
+.PHONY: all programs help deps run demo unit test lint layers docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PROGRAMS)
+all: programs
 
 help:
 	@sed -n '3,6p' Makefile | sed 's/^# *//'
@@ -157,6 +157,20 @@ $(B)/millrace-render: $(B)/worker/render/child/main.o $(LIB_RENDER) $(LIB_QUEUE)
 	$(LINK) $(filter-out %.so.%,$^) $(RENDER_LIBS) -o $@
 $(B)/millrace: $(B)/cli/main.o $(LIB_CLI) $(LIB_QUEUE) $(LIB_SHARED)
 	$(LINK) $^ $(WORKER_LIBS) -o $@
+
+# Makes a photograph-like picture; used by run, the tests and the benchmark.
+$(B)/bench/picture.o: PKG_CFLAGS += $(VIPS_CFLAGS)
+$(B)/picture: $(B)/bench/picture.o $(addprefix $(B)/,$(notdir $(VIPS_SO)))
+	$(LINK) $(filter-out %.so.%,$^) $(VIPS_LIBS) -lm -o $@
+
+# --- run -------------------------------------------------------------------------------------
+deps:
+	@scripts/deps run
+# A second make, because what pkg-config says is known only once the libraries are installed.
+run demo: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs
+	@scripts/run --build build/release$(if $(filter system,$(VIPS)),-sysvips) $(if $(IMAGE),--image $(IMAGE)) $(if $(filter demo,$@),--once)
+programs: $(PROGRAMS) $(B)/picture
 
 # --- tests -----------------------------------------------------------------------------------
 # Unit tests named test_render_* link libvips; the others link everything else.

@@ -1,0 +1,29 @@
+/* api: the parts that endpoints may use. Owned by service.c. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "api/options.h"
+#include "queue/producer.h"
+#include "shared/loop.h"
+#include "shared/metrics.h"
+#include "shared/pg.h"
+#include "shared/redis.h"
+
+struct server;
+
+struct api {
+    const struct api_options *opt;
+    struct log_ctx log;
+    struct loop *loop;
+    struct redis *redis;
+    struct pg *pg;
+    struct producer *producer;
+    struct metrics *metrics;
+    struct server *server;
+    unsigned schema_version;     /* what PostgreSQL said last; 0: not known */
+    uint64_t bodies;             /* bytes of buffered bodies held now */
+    struct counter *requests[6]; /* by status class, [2] is 2xx */
+    struct histogram *latency;
+};
+
+#endif

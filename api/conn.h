@@ -1,0 +1,48 @@
+/* conn: one client connection: requests in, answers out, one at a time and in order.
+ *
+ *     idle --first byte--> head --empty line--> body --whole--> answering --out, keep-alive--> idle
+ *       \                    \                    \                \--out, close--> lingering --> closed
+ *        \____________________\____________________\___ deadline, broken rule: an error answer, or just closed
+ *
+ * Pipelined requests wait in the input buffer, which stops being read when it is full. Each state
+ * has a deadline; the server's sweep ends who passes it. A connection whose last request is still
+ * being worked on when the client goes away stays until the endpoint has answered into the void. */
+#ifndef API_CONN_H
+#define API_CONN_H
+
+#include <uv.h>
+
+#include "api/request.h"
+#include "api/server.h"
+
+enum conn_state {
+    CONN_IDLE,
+    CONN_HEAD,
+    CONN_BODY,
+    CONN_ANSWERING,
+    CONN_LINGERING,
+    CONN_CLOSED
+};
+
+/* Accepts from a listening stream. */
+void conn_accept(struct server *s, uv_stream_t *listener);
+/* The sweep: acts if the deadline has passed. */
+void conn_check(struct conn *c, uint64_t now_ms);
+/* Draining: closes an idle one; the others close after their answer. */
+void conn_drain(struct conn *c);
+/* At once. */
+void conn_abort(struct conn *c);
+/* The server's list of connections. */
+void conn_insert(struct conn **list, struct conn *c);
+void conn_unlink(struct conn *c);
+struct conn *conn_next(const struct conn *c);
+
+/* For reply.c. Appends to the answer; takes effect with conn_answered() or conn_flush(). */
+struct buf *conn_out(struct conn *c);
+/* The answer is complete in conn_out(). close: the connection ends after it. */
+void conn_answered(struct conn *c, bool close);
+/* Writes what conn_out() holds; on_written runs later, once, gone: the client is not there any more. */
+typedef void conn_written_fn(void *arg, bool gone);
+void conn_flush(struct conn *c, conn_written_fn *on_written, void *arg);
+
+#endif

@@ -1,0 +1,103 @@
+/* POST /v1/jobs: check, encode, enqueue, 202.
+ *
+ * parse -> enqueue -> reply. The 202 goes out when Redis has confirmed; with the shipped redis.conf the
+ * job is then on disk. When Redis was cut off in the middle nobody knows whether it took the job: 503 says so. */
+#include "api/api.h"
+#include "api/endpoints/endpoints.h"
+#include "api/reply.h"
+#include "queue/submission.h"
+
+struct post {
+    struct request *rq;
+    struct submission job;
+};
+
+static void reply_accepted(struct request *rq, const struct submission *s)
+{
+    char id[UUID_TEXT_SIZE], location[sizeof id + 16], body[512];
+    int n;
+
+    (void)uuid_text(&s->id, id);
+    (void)snprintf(location, sizeof location, "/v1/jobs/%s", id);
+    n = snprintf(body, sizeof body,
+                 "{\"id\":\"%s\",\"state\":\"%s\",\"type\":\"%s\",\"queue\":\"%s\","
+                 "\"priority\":\"%s\",\"url\":\"%s\"}",
+                 id, s->delay_ms > 0 ? "scheduled" : "queued", s->type->name, s->queue,
+                 job_priority_name(s->priority), location);
+    reply_send(rq, &(struct reply){.status = 202,
+                                   .content_type = "application/json",
+                                   .body = slice_of(body, (size_t)n),
+                                   .headers = {{"location", location}},
+                                   .n_headers = 1});
+}
+
+static void on_enqueued(void *arg, enum err e, const struct fault *why)
+{
+    struct post *p = arg;
+
+    (void)why;
+    if (e == ERR_OK)
+        reply_accepted(p->rq, &p->job);
+    else if (e == ERR_UNREACHABLE || e == ERR_TIMEOUT)
+        reply_unavailable(
+            p->rq, "the queue was cut off while it took the job; it may have been taken", e);
+    else
+        reply_unavailable(p->rq, "the queue does not take jobs now", e);
+    submission_done(&p->job);
+    free(p);
+}
+
+static bool is_json(const struct request *rq)
+{
+    struct slice type = request_header(rq, "content-type");
+
+    return type.ptr == NULL || slice_starts(type, "application/json") || type.len == 0;
+}
+
+static void refuse(struct request *rq, enum err e, const struct spec_fault *why)
+{
+    if (e == ERR_NOMEM)
+        reply_problem(rq, 503, NULL, "%s", why->text);
+    else if (e == ERR_TOO_BIG)
+        reply_problem(rq, 413, NULL, "%s", why->text);
+    else if (why->pointer[0] == '\0')
+        reply_problem(rq, 400, NULL, "%s", why->text);
+    else
+        reply_problem(rq, 422, why->pointer, "%s %s", why->pointer, why->text);
+}
+
+static void on_end(struct request *rq)
+{
+    struct post *p;
+    struct producer_job job;
+    struct spec_fault why;
+    enum err e;
+
+    if (!is_json(rq)) {
+        reply_problem(rq, 415, NULL, "the body must be application/json");
+        return;
+    }
+    p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        reply_problem(rq, 503, NULL, "no memory for the job");
+        return;
+    }
+    p->rq = rq;
+    e = submission_parse(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max, &p->job,
+                         &why);
+    if (e != ERR_OK) {
+        free(p);
+        refuse(rq, e, &why);
+        return;
+    }
+    job = submission_job(&p->job);
+    e = producer_enqueue(rq->api->producer, &job, on_enqueued, p);
+    if (e != ERR_OK) {
+        submission_done(&p->job);
+        free(p);
+        reply_unavailable(rq, "the queue cannot be reached", e);
+    }
+}
+
+const struct endpoint endpoint_jobs_post = {
+    .method = "POST", .pattern = "/v1/jobs", .body = BODY_BUFFERED, .on_end = on_end};
