@@ -9,8 +9,8 @@
 
 #include <uv.h>
 
-#include "shared/log.h"
 #include "shared/buf.h"
+#include "shared/log.h"
 #include "shared/netguard.h"
 
 struct http_client;
@@ -19,58 +19,66 @@ struct http_transfer;
 struct http_client_options {
     const struct netguard *guard; /* borrowed; must outlive the client */
     const char *user_agent;
-    const char *ca_file;      /* NULL: the system's */
-    size_t max_reply_bytes;   /* 0: 64 KiB; more is cut off and the transfer fails with TOO_BIG */
-    unsigned max_per_host;    /* 0: 8 connections */
+    const char *ca_file;    /* NULL: the system's */
+    size_t max_reply_bytes; /* 0: 64 KiB; more is cut off and the transfer fails with TOO_BIG */
+    unsigned max_per_host;  /* 0: 8 connections */
     const struct log_ctx *log;
 };
 
 struct http_header {
-    const char *name, *value; /* CR, LF and NUL are refused */
+    /* Control bytes are refused, and so are the headers that frame a message or name its host: Host,
+     * Content-Length, Transfer-Encoding, Connection, Expect, Upgrade, TE, Trailer, Keep-Alive, Proxy-*. */
+    const char *name, *value;
 };
 
 struct http_request {
-    const char *method, *url;
+    const char *method; /* GET, HEAD, POST, PUT, PATCH, DELETE */
+    const char *url;
     const struct http_header *headers;
     size_t n_headers;
-    struct slice body;        /* copied */
-    uint32_t deadline_ms;     /* whole transfer, name resolution included; 0: 20000 */
+    struct slice body;    /* copied */
+    uint32_t deadline_ms; /* whole transfer, name resolution included; 0: 20000 */
 };
 
 struct http_answer {
     long status;
     struct slice body;
-    int64_t retry_after_ms;   /* -1: none; seconds or HTTP date, clamped to 24 h */
-    const char *peer;         /* "203.0.113.7:443", or "" */
+    int64_t retry_after_ms; /* -1: none; seconds or HTTP date, clamped to 24 h */
+    const char *peer;       /* "203.0.113.7:443", or "" */
 };
 
 /* ERR_OK means an answer came, whatever its status. ERR_FORBIDDEN: the guard refused; ERR_MALFORMED: the
  * URL. answer is borrowed for the call; its status is 0 unless ERR_OK. */
-typedef void http_answer_fn(void *arg, enum err e, const struct http_answer *answer, const struct fault *why);
+typedef void http_answer_fn(void *arg, enum err e, const struct http_answer *answer,
+                            const struct fault *why);
 typedef void http_client_closed_fn(void *arg);
 
 MUST_USE enum err http_client_new(uv_loop_t *loop, const struct http_client_options *opt,
                                   struct http_client **ret, struct fault *reterr);
 /* *ret (may be NULL) is valid until the callback. */
-MUST_USE enum err http_client_send(struct http_client *c, const struct http_request *req, http_answer_fn *cb,
-                                   void *arg, struct http_transfer **ret, struct fault *reterr);
+MUST_USE enum err http_client_send(struct http_client *c, const struct http_request *req,
+                                   http_answer_fn *cb, void *arg, struct http_transfer **ret,
+                                   struct fault *reterr);
 /* The callback comes soon, with ERR_CANCELED. */
 void http_client_cancel(struct http_transfer *t);
 
 struct smtp_mail {
-    const char *relay;       /* smtp://host:port or smtps://host:port */
-    const char *user, *password; /* NULL: no AUTH */
-    bool require_tls;        /* STARTTLS must succeed */
-    const char *from;        /* envelope */
+    const char *relay;           /* smtp://host:port or smtps://host:port */
+    const char *user, *password; /* user NULL or "": no AUTH */
+    bool require_tls;            /* STARTTLS must succeed */
+    const char *from;            /* envelope */
     const char *const *to;
     size_t n_to;
-    struct slice message;    /* RFC 5322, CRLF lines; copied */
-    uint32_t deadline_ms;    /* 0: 60000 */
+    struct slice message; /* RFC 5322, CRLF lines; copied */
+    uint32_t deadline_ms; /* 0: 60000 */
 };
-/* answer->status is the SMTP reply code. 4yz and 5yz come as ERR_OK with that status. The relay is set
- * by the operator, so the guard does not apply to it. */
-MUST_USE enum err http_client_mail(struct http_client *c, const struct smtp_mail *mail, http_answer_fn *cb,
-                                   void *arg, struct http_transfer **ret, struct fault *reterr);
+/* answer->status is the SMTP reply code and answer->body the reply. 4yz and 5yz come as ERR_OK with that
+ * status, at connecting and at AUTH too. The first recipient that the relay refuses refuses the mail: it
+ * is then delivered to nobody. Connections are kept for the next mail, max_per_host to a relay at most.
+ * The relay is set by the operator, so the guard does not apply to it. */
+MUST_USE enum err http_client_mail(struct http_client *c, const struct smtp_mail *mail,
+                                   http_answer_fn *cb, void *arg, struct http_transfer **ret,
+                                   struct fault *reterr);
 /* Cancels what runs; on_closed runs last. */
 void http_client_close(struct http_client **c, http_client_closed_fn *on_closed, void *arg);
 
