@@ -7,7 +7,8 @@
  * on it end with ERR_UNREACHABLE, fate unknown). Connections come back with jittered back-off
  * (50 ms to 2 s; it starts small again once a query was answered); the connect cannot hang: host
  * names are resolved off the loop, the connect has a timer, and the socket is polled anew after
- * every PQconnectPoll. (Not so for a host named only in a service file.)
+ * every PQconnectPoll. (Not so for a host named only in a service file.) Of several hosts the first
+ * is preferred; after a connect that failed the next one has its turn at being first.
  * While no connection is up queries are kept in line until their deadline.
  *
  * One connection:

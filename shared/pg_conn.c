@@ -154,6 +154,7 @@ void pg_conn_lose(struct pg_conn *c, const char *why)
     pg_one_line(text, sizeof text, why == NULL ? PQerrorMessage(c->pq) : why);
     disconnect(c);
     set_state(c, PG_CONN_DOWN, text);
+    c->failed = was_up ? 0 : c->failed + 1;
     (void)uv_timer_start(&c->timer, on_back_off_over,
                          backoff_ms(BACKOFF_BASE_MS, BACKOFF_CAP_MS, c->tries++), 0);
     pg_conn_went_down(p, was_up, text);
@@ -246,6 +247,7 @@ static void begin_connect(struct pg_conn *c)
 
 static void resolved(struct pg_conn *c)
 {
+    pg_lookup_turn(&c->lookup, c->failed);
     if (pg_lookup_found(&c->lookup))
         begin_connect(c);
     else

@@ -101,6 +101,9 @@ void pg_lookup_init(struct pg_lookup *l, uv_loop_t *loop, const struct pg_params
 /* True: there was nothing to wait for, done will not be called. */
 MUST_USE bool pg_lookup_start(struct pg_lookup *l);
 void pg_lookup_cancel(struct pg_lookup *l); /* done still comes */
+/* libpq tries the next host only when one refuses, not when it is silent or hangs up. So after
+ * connects that failed, another one is put first. */
+void pg_lookup_turn(struct pg_lookup *l, unsigned failed);
 bool pg_lookup_found(const struct pg_lookup *l);
 void pg_lookup_done(struct pg_lookup *l);
 
@@ -131,7 +134,8 @@ struct pg_conn {
     int watched;      /* UV_READABLE, UV_WRITABLE: what watch waits for */
     uv_timer_t timer; /* the back-off while down, the deadline while connecting */
     struct pg_lookup lookup;
-    unsigned tries; /* connects since the last one that was of use */
+    unsigned tries;  /* connects since the last one that was of use */
+    unsigned failed; /* connects since the last one that came up */
 
     struct pg_ops ops; /* in flight */
     bool unflushed;

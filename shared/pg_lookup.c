@@ -4,6 +4,8 @@
 
 #include "shared/pg_internal.h"
 
+static resolve_fn on_resolved;
+
 void pg_lookup_init(struct pg_lookup *l, uv_loop_t *loop, const struct pg_params *params,
                     pg_lookup_fn *done, void *arg)
 {
@@ -12,6 +14,8 @@ void pg_lookup_init(struct pg_lookup *l, uv_loop_t *loop, const struct pg_params
     l->params = params;
     l->done = done;
     l->arg = arg;
+    l->resolve.cb = on_resolved;
+    l->resolve.arg = l;
 }
 
 static void add_item(struct buf *list, bool first, const char *item)
@@ -51,8 +55,6 @@ static void note(struct pg_lookup *l, const struct fault *why)
     (void)snprintf(l->why, sizeof l->why, "%s", why->text);
 }
 
-static resolve_fn on_resolved;
-
 /* Gives false when it has to wait for the resolver. */
 static bool go_on(struct pg_lookup *l)
 {
@@ -62,8 +64,7 @@ static bool go_on(struct pg_lookup *l)
 
         if (!h->lookup)
             add_host(l, "");
-        else if (resolve_start(&l->resolve, l->loop, h->name, 0, NULL, on_resolved, l, &why) ==
-                 ERR_OK)
+        else if (resolve_start(&l->resolve, l->loop, h->name, 0, &why) == ERR_OK)
             return false;
         else
             note(l, &why);
@@ -97,6 +98,36 @@ bool pg_lookup_start(struct pg_lookup *l)
 void pg_lookup_cancel(struct pg_lookup *l)
 {
     resolve_cancel(&l->resolve);
+}
+
+/* Makes the k-th item of a comma list the first. */
+static void rotate(struct buf *list, size_t k)
+{
+    struct buf turned = {0};
+    const char *from = list->data;
+
+    if (buf_failed(list) || list->len == 0)
+        return;
+    for (; k > 0 && from != NULL; k--) {
+        from = strchr(from, ',');
+        from = from == NULL ? NULL : from + 1;
+    }
+    if (from == NULL || from == list->data)
+        return;
+    buf_add_str(&turned, from);
+    buf_add_char(&turned, ',');
+    buf_add(&turned, list->data, (size_t)(from - 1 - list->data));
+    buf_done(list);
+    *list = turned;
+}
+
+void pg_lookup_turn(struct pg_lookup *l, unsigned failed)
+{
+    size_t k = l->n_found > 1 ? failed % l->n_found : 0;
+
+    rotate(&l->hosts, k);
+    rotate(&l->addresses, k);
+    rotate(&l->ports, k);
 }
 
 bool pg_lookup_found(const struct pg_lookup *l)

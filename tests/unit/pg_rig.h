@@ -78,17 +78,28 @@ static inline void rig_on_answer(void *arg, enum err e, const PGresult *res,
         (void)snprintf(a->cell, sizeof a->cell, "%s", PQgetvalue(res, 0, 0));
 }
 
-static inline void rig_new(struct rig *r, const struct pg_options *opt)
+/* The loop alone, for what must be there before the pool. */
+static inline void rig_new_loop(struct rig *r)
 {
-    struct fault why = {.text = ""};
-
     memset(r, 0, sizeof *r);
     assert_int_equal(uv_loop_init(&r->loop), 0);
     (void)uv_timer_init(&r->loop, &r->guard);
     r->guard.data = r;
     (void)uv_timer_start(&r->guard, rig_on_guard, RIG_TICK_MS, RIG_TICK_MS);
+}
+
+static inline void rig_new_pool(struct rig *r, const struct pg_options *opt)
+{
+    struct fault why = {.text = ""};
+
     if (pg_new(&r->loop, opt, &r->pg, &why) != ERR_OK)
         fail_msg("%s", why.text);
+}
+
+static inline void rig_new(struct rig *r, const struct pg_options *opt)
+{
+    rig_new_loop(r);
+    rig_new_pool(r, opt);
 }
 
 static inline void rig_turn(struct rig *r)

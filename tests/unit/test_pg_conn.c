@@ -1,0 +1,584 @@
+/* What becomes of connections: servers that die, stand still, refuse, or are none. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "tests/unit/pg_rig.h"
+#include "tests/unit/servers.h"
+
+#define URL_SIZE 512
+
+static struct pgserver *server;
+
+/* --- the arrows of the picture in pg.h -------------------------------------------------------- */
+
+static struct arrow {
+    const char *from, *to;
+    unsigned walked;
+} arrows[] = {
+    {"down", "resolving", 0}, {"resolving", "connecting", 0}, {"connecting", "up", 0},
+    {"resolving", "down", 0}, {"connecting", "down", 0},      {"up", "down", 0},
+    {"down", "closed", 0},    {"resolving", "closed", 0},     {"connecting", "closed", 0},
+    {"up", "closed", 0},
+};
+
+static void note_arrow(void *arg, const char *line, size_t len)
+{
+    (void)arg;
+    for (size_t i = 0; i < COUNT_OF(arrows); i++) {
+        char text[64];
+
+        (void)snprintf(text, sizeof text, "\"from\":\"%s\",\"to\":\"%s\"", arrows[i].from,
+                       arrows[i].to);
+        if (memmem(line, len, text, strlen(text)) != NULL)
+            arrows[i].walked++;
+    }
+}
+
+static unsigned walked(const char *from, const char *to)
+{
+    for (size_t i = 0; i < COUNT_OF(arrows); i++) {
+        if (strcmp(arrows[i].from, from) == 0 && strcmp(arrows[i].to, to) == 0)
+            return arrows[i].walked;
+    }
+    fail_msg("no arrow from %s to %s", from, to);
+    return 0;
+}
+
+/* The last test. */
+static void every_arrow_of_the_picture_was_walked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(arrows); i++) {
+        if (arrows[i].walked == 0)
+            fail_msg("%s -> %s was not walked", arrows[i].from, arrows[i].to);
+    }
+}
+
+/* --- peers that are no PostgreSQL ------------------------------------------------------------- */
+
+enum manner { HANG_UP, RESET, BABBLE, SAY_NOTHING };
+
+struct peer {
+    uv_tcp_t listener;
+    enum manner manner;
+    uint16_t port;
+    unsigned calls;
+};
+
+static void free_guest(uv_handle_t *h)
+{
+    free(h);
+}
+
+static void on_call(uv_stream_t *listener, int status)
+{
+    static char babble[] = "220 mail.example.net ready\r\n";
+    struct peer *p = listener->data;
+    uv_buf_t said = uv_buf_init(babble, sizeof babble - 1);
+    uv_tcp_t *guest;
+
+    assert_int_equal(status, 0);
+    p->calls++;
+    if (p->manner == SAY_NOTHING)
+        return; /* not accepted: the kernel has shaken hands already */
+    guest = calloc(1, sizeof *guest);
+    assert_non_null(guest);
+    assert_int_equal(uv_tcp_init(listener->loop, guest), 0);
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)guest), 0);
+    if (p->manner == BABBLE)
+        (void)uv_try_write((uv_stream_t *)guest, &said, 1);
+    if (p->manner == RESET)
+        assert_int_equal(uv_tcp_close_reset(guest, free_guest), 0);
+    else
+        uv_close((uv_handle_t *)guest, free_guest);
+}
+
+static void peer_open(struct peer *p, struct rig *r, enum manner manner)
+{
+    struct sockaddr_in at;
+    int len = sizeof at;
+
+    memset(p, 0, sizeof *p);
+    p->manner = manner;
+    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &at), 0);
+    assert_int_equal(uv_tcp_init(&r->loop, &p->listener), 0);
+    assert_int_equal(uv_tcp_bind(&p->listener, (const struct sockaddr *)&at, 0), 0);
+    p->listener.data = p;
+    assert_int_equal(uv_listen((uv_stream_t *)&p->listener, 16, on_call), 0);
+    assert_int_equal(uv_tcp_getsockname(&p->listener, (struct sockaddr *)&at, &len), 0);
+    p->port = ntohs(at.sin_port);
+}
+
+static void peer_close(struct peer *p)
+{
+    uv_close((uv_handle_t *)&p->listener, NULL);
+}
+
+/* url ends with "port=": the peer's port, then the server's where there are two hosts. */
+static void rig_new_with_peer(struct rig *r, struct peer *p, enum manner manner,
+                              const char *url, struct pg_options opt)
+{
+    char whole[URL_SIZE];
+
+    rig_new_loop(r);
+    peer_open(p, r, manner);
+    if (strchr(url, ',') == NULL)
+        (void)snprintf(whole, sizeof whole, "%s%u", url, (unsigned)p->port);
+    else
+        (void)snprintf(whole, sizeof whole, "%s%u,%u", url, (unsigned)p->port,
+                       (unsigned)pgserver_port(server));
+    opt.url = whole;
+    rig_new_pool(r, &opt);
+}
+
+/* --- coming up -------------------------------------------------------------------------------- */
+
+static struct pg_options options(unsigned connections)
+{
+    return (struct pg_options){.url = pgserver_url(server), .connections = connections};
+}
+
+static void queries_from_before_the_connection_are_kept(void **state)
+{
+    struct pg_options opt = options(2);
+    struct answer a;
+    struct rig r;
+
+    (void)state;
+    rig_new(&r, &opt);
+    assert_false(pg_is_up(r.pg));
+    rig_send(&r, NULL, "SELECT 'early'", &a);
+    pg_start(r.pg, rig_on_state, &r);
+    assert_int_equal(r.ups, 0); /* not from inside the start */
+    rig_wait_answers(&r, 1);
+    assert_string_equal(a.cell, "early");
+    assert_true(pg_is_up(r.pg));
+    rig_close(&r);
+    assert_int_equal(r.ups, 1); /* told once for both connections */
+    assert_int_equal(r.downs, 0);
+}
+
+static void hosts_are_found_by_name_number_and_socket(void **state)
+{
+    static const char *const urls[] = {
+        "host=localhost user=postgres dbname=postgres port=",
+        "postgresql://postgres@localhost/postgres?port=",
+        "postgresql://postgres@127.0.0.1/postgres?port=",
+        "host=no-such-host.invalid hostaddr=127.0.0.1 user=postgres port=",
+        "host=no-such-host.invalid,localhost user=postgres port=",
+        "host=/nowhere,localhost,@none user=postgres port=",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+        struct pg_options opt = options(1);
+        char url[URL_SIZE];
+        struct rig r;
+
+        (void)snprintf(url, sizeof url, "%s%u", urls[i], (unsigned)pgserver_port(server));
+        opt.url = url;
+        rig_open(&r, &opt);
+        assert_string_equal(rig_ask(&r, NULL, "SELECT 'hello'").cell, "hello");
+        rig_close(&r);
+    }
+}
+
+static void a_name_without_address_is_told(void **state)
+{
+    struct pg_options opt = {.url = "host=no-such-host.invalid user=postgres"};
+    unsigned before = walked("resolving", "down");
+    struct rig r;
+
+    (void)state;
+    rig_new(&r, &opt);
+    pg_start(r.pg, rig_on_state, &r);
+    rig_wait_down(&r);
+    assert_holds(r.why, "no-such-host.invalid");
+    rig_close(&r);
+    assert_true(walked("resolving", "down") > before);
+}
+
+static void a_wrong_password_is_told_and_the_right_one_taken(void **state)
+{
+    struct pg_options opt = options(1);
+    char url[URL_SIZE];
+    struct rig r;
+
+    (void)state;
+    (void)snprintf(url, sizeof url, "postgresql://locked:s3cret@127.0.0.1:%u/postgres",
+                   (unsigned)pgserver_port(server));
+    opt.url = url;
+    rig_new(&r, &opt);
+    pg_start(r.pg, rig_on_state, &r);
+    rig_wait_down(&r);
+    assert_holds(r.why, "password authentication failed");
+    assert_null(strstr(r.why, "s3cret"));
+    rig_close(&r);
+    (void)snprintf(url, sizeof url, "postgresql://locked:sesame@127.0.0.1:%u/postgres",
+                   (unsigned)pgserver_port(server));
+    rig_open(&r, &opt);
+    assert_string_equal(rig_ask(&r, NULL, "SELECT current_user").cell, "locked");
+    rig_close(&r);
+}
+
+static void a_refused_connect_is_tried_until_a_server_is_there(void **state)
+{
+    struct pg_options opt = options(2);
+    struct answer late, kept;
+    const struct pg_query brief = {.sql = "SELECT 1", .deadline_ms = 1};
+    struct rig r;
+
+    (void)state;
+    pgserver_stop(server);
+    rig_new(&r, &opt);
+    pg_start(r.pg, rig_on_state, &r);
+    rig_wait_down(&r);
+    assert_holds(r.why, "connection to server");
+    assert_int_equal(rig_query(&r, &brief, &late), ERR_OK);
+    rig_send(&r, NULL, "SELECT 'kept'", &kept);
+    rig_wait_answers(&r, 1);
+    assert_int_equal(late.err, ERR_TIMEOUT);
+    assert_holds(late.why, "connection to server"); /* why there was no answer */
+    pgserver_start(server);
+    rig_wait_answers(&r, 2);
+    assert_string_equal(kept.cell, "kept");
+    assert_int_equal(r.ups, 1);
+    rig_close(&r);
+}
+
+static void a_refused_tcp_connect_is_told(void **state)
+{
+    struct pg_options opt = options(1);
+    char url[URL_SIZE];
+    struct rig r;
+
+    (void)state;
+    (void)snprintf(url, sizeof url, "postgresql://localhost:%u/x",
+                   (unsigned)servers_free_port());
+    opt.url = url;
+    rig_new(&r, &opt);
+    pg_start(r.pg, rig_on_state, &r);
+    rig_wait_down(&r);
+    assert_holds(r.why, "refused");
+    rig_close(&r);
+}
+
+/* --- peers that break off --------------------------------------------------------------------- */
+
+static void a_peer_that_breaks_off_the_connect_is_called_again(void **state)
+{
+    static const enum manner manners[] = {HANG_UP, RESET, BABBLE};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(manners); i++) {
+        struct pg_options opt = options(1);
+        unsigned before = walked("connecting", "down");
+        struct peer p;
+        struct rig r;
+
+        rig_new_with_peer(&r, &p, manners[i], "host=127.0.0.1 sslmode=disable port=", opt);
+        pg_start(r.pg, rig_on_state, &r);
+        while (p.calls < 3)
+            rig_turn(&r);
+        assert_int_equal(r.ups, 0);
+        assert_true(r.downs > 0);
+        assert_true(walked("connecting", "down") >= before + 2);
+        peer_close(&p);
+        rig_close(&r);
+    }
+}
+
+static void a_silent_peer_is_given_up(void **state)
+{
+    struct pg_options opt = options(1);
+    struct peer p;
+    struct rig r;
+
+    (void)state;
+    opt.connect_ms = 30;
+    rig_new_with_peer(&r, &p, SAY_NOTHING, "host=127.0.0.1 port=", opt);
+    pg_start(r.pg, rig_on_state, &r);
+    rig_wait_down(&r);
+    assert_string_equal(r.why, "not connected within 30 ms");
+    peer_close(&p);
+    rig_close(&r);
+}
+
+/* libpq closes the socket of the first host, and that of the second gets its number. */
+static void a_second_host_is_reached_on_a_socket_of_the_same_number(void **state)
+{
+    struct pg_options opt = options(1);
+    char url[URL_SIZE];
+    struct rig r;
+
+    (void)state;
+    (void)snprintf(url, sizeof url, "host=localhost,127.0.0.1 user=postgres port=%u,%u",
+                   (unsigned)servers_free_port(), (unsigned)pgserver_port(server));
+    opt.url = url;
+    rig_open(&r, &opt);
+    assert_int_equal(r.downs, 0); /* in one connect */
+    assert_string_equal(rig_ask(&r, NULL, "SELECT 'second'").cell, "second");
+    rig_close(&r);
+}
+
+static void a_first_host_that_breaks_off_or_is_silent_is_passed_over(void **state)
+{
+    static const enum manner manners[] = {HANG_UP, RESET, BABBLE, SAY_NOTHING};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(manners); i++) {
+        struct pg_options opt = options(1);
+        struct peer p;
+        struct rig r;
+
+        opt.connect_ms = manners[i] == SAY_NOTHING ? 200 : 0;
+        rig_new_with_peer(&r, &p, manners[i],
+                          "host=localhost,127.0.0.1 user=postgres port=", opt);
+        pg_start(r.pg, rig_on_state, &r);
+        rig_wait_up(&r);
+        assert_true(p.calls > 0);
+        assert_string_equal(rig_ask(&r, NULL, "SELECT 'second'").cell, "second");
+        peer_close(&p);
+        rig_close(&r);
+    }
+}
+
+/* --- servers that end ------------------------------------------------------------------------- */
+
+static void a_killed_server_ends_each_query_once_and_is_found_again(void **state)
+{
+    enum { MANY = 100 };
+    static struct answer a[MANY];
+    struct pg_options opt = options(2);
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, &opt);
+    for (unsigned i = 0; i < MANY; i++)
+        rig_send(&r, "sleep", "SELECT pg_sleep(60)", &a[i]);
+    for (unsigned turns = 0; turns < 5; turns++)
+        rig_turn(&r);
+    assert_int_equal(r.answered, 0);
+    pgserver_kill(server);
+    rig_wait_down(&r);
+    assert_true(r.answered >= 16); /* before on_state */
+    for (unsigned i = 0; i < r.answered; i++) {
+        assert_int_equal(a[i].calls, 1);
+        assert_int_equal(a[i].err, ERR_UNREACHABLE);
+    }
+    assert_int_equal(pg_pending(r.pg), MANY - r.answered); /* those in line wait on */
+    pgserver_start(server);
+    rig_wait_up(&r);
+    rig_close(&r);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(a[i].calls, 1);
+    rig_open(&r, &opt);
+    assert_string_equal(rig_ask(&r, "sleep", "SELECT 'works'").cell, "works");
+    rig_close(&r);
+}
+
+static void an_idle_connection_notices_that_its_server_stopped(void **state)
+{
+    struct pg_options opt = options(2);
+    unsigned before = walked("up", "down");
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, &opt);
+    assert_string_equal(rig_ask(&r, "one", "SELECT 1").cell, "1");
+    pgserver_stop(server);
+    rig_wait_down(&r);
+    assert_false(pg_is_up(r.pg));
+    assert_true(walked("up", "down") > before);
+    pgserver_start(server);
+    rig_wait_up(&r);
+    assert_int_equal(r.ups, 2);
+    assert_string_equal(rig_ask(&r, "one", "SELECT 1").cell, "1");
+    rig_close(&r);
+}
+
+static void a_server_that_stands_still_costs_the_deadline_only(void **state)
+{
+    const struct pg_query q = {.sql = "SELECT 1", .deadline_ms = 50};
+    struct pg_options opt = options(1);
+    struct answer a, b;
+    struct rig r;
+
+    (void)state;
+    opt.connect_ms = 50;
+    rig_open(&r, &opt);
+    pgserver_pause(server);
+    assert_int_equal(rig_query(&r, &q, &a), ERR_OK);
+    rig_wait_down(&r);
+    assert_int_equal(a.err, ERR_TIMEOUT);
+    /* Nobody answers the new connect either. */
+    assert_int_equal(rig_query(&r, &q, &b), ERR_OK);
+    rig_wait_answers(&r, 2);
+    assert_int_equal(b.err, ERR_TIMEOUT);
+    assert_int_equal(r.ups, 1);
+    pgserver_resume(server);
+    rig_wait_up(&r);
+    assert_string_equal(rig_ask(&r, NULL, "SELECT 'awake'").cell, "awake");
+    rig_close(&r);
+}
+
+static void one_lost_connection_of_two_is_not_the_end(void **state)
+{
+    struct pg_options opt = options(2);
+    unsigned before = walked("connecting", "up");
+    struct answer a, other;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, &opt);
+    while (walked("connecting", "up") < before + 2)
+        rig_turn(&r);
+    rig_send(&r, NULL, "SELECT pg_terminate_backend(pg_backend_pid())", &a);
+    rig_send(&r, NULL, "SELECT 'other'", &other);
+    rig_wait_answers(&r, 2);
+    assert_int_equal(a.err, ERR_BUSY);
+    assert_begins(a.why, "57P01 "); /* the server's word, not merely a lost connection */
+    assert_string_equal(other.cell, "other");
+    while (walked("connecting", "up") < before + 3)
+        rig_turn(&r);
+    assert_int_equal(r.downs, 0);
+    rig_close(&r);
+}
+
+/* --- close, whatever the state ---------------------------------------------------------------- */
+
+static void a_pool_that_was_never_started_closes(void **state)
+{
+    struct pg_options opt = options(3);
+    struct answer a;
+    struct rig r;
+
+    (void)state;
+    rig_new(&r, &opt);
+    rig_send(&r, NULL, "SELECT 1", &a);
+    rig_close(&r);
+    assert_int_equal(a.err, ERR_CANCELED);
+}
+
+static void close_of_nothing_does_nothing(void **state)
+{
+    struct pg *none = NULL;
+
+    (void)state;
+    pg_close(&none, NULL, NULL);
+    assert_null(none);
+}
+
+static void it_closes_while_a_name_is_being_resolved(void **state)
+{
+    struct pg_options opt = {.url = "host=localhost,no-such-host.invalid port=1"};
+    unsigned resolving = walked("down", "resolving");
+    unsigned closed = walked("resolving", "closed");
+    struct rig r;
+
+    (void)state;
+    rig_new(&r, &opt);
+    pg_start(r.pg, rig_on_state, &r);
+    (void)uv_run(&r.loop, UV_RUN_NOWAIT);
+    assert_int_equal(walked("down", "resolving"), resolving + 2);
+    rig_close(&r);
+    /* Whatever the resolver was quick enough for, it was closed. */
+    assert_true(walked("resolving", "closed") >= closed);
+}
+
+static void it_closes_while_connecting(void **state)
+{
+    struct pg_options opt = options(2);
+    unsigned before = walked("connecting", "closed");
+    struct peer p;
+    struct rig r;
+
+    (void)state;
+    rig_new_with_peer(&r, &p, SAY_NOTHING, "host=127.0.0.1 port=", opt);
+    pg_start(r.pg, rig_on_state, &r);
+    while (p.calls == 0)
+        rig_turn(&r);
+    pg_close(&r.pg, rig_on_closed, &r);
+    assert_int_equal(walked("connecting", "closed"), before + 2);
+    peer_close(&p);
+    rig_close(&r);
+}
+
+static void on_state_may_close_the_pool(void **state)
+{
+    static const char *const urls[] = {NULL, "host=127.0.0.1 port=1 user=x",
+                                       "host=no-such-host.invalid"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+        struct pg_options opt = options(2);
+        struct answer a;
+        struct rig r;
+
+        opt.url = urls[i] == NULL ? opt.url : urls[i];
+        rig_new(&r, &opt);
+        r.close_when_told = true;
+        rig_send(&r, NULL, "SELECT 1", &a);
+        pg_start(r.pg, rig_on_state, &r);
+        while (r.pg != NULL)
+            rig_turn(&r);
+        rig_close(&r);
+        assert_int_equal(a.calls, 1);
+        assert_int_equal(a.err, ERR_CANCELED);
+        assert_int_equal(r.ups + r.downs, 1);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    log_setup("test", LOG_DEBUG, LOG_FORMAT_JSON);
+    log_capture(note_arrow, NULL);
+    server = pgserver_new();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pgserver_free(&server);
+    log_capture(NULL, NULL);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queries_from_before_the_connection_are_kept),
+        cmocka_unit_test(hosts_are_found_by_name_number_and_socket),
+        cmocka_unit_test(a_name_without_address_is_told),
+        cmocka_unit_test(a_wrong_password_is_told_and_the_right_one_taken),
+        cmocka_unit_test(a_refused_connect_is_tried_until_a_server_is_there),
+        cmocka_unit_test(a_refused_tcp_connect_is_told),
+        cmocka_unit_test(a_peer_that_breaks_off_the_connect_is_called_again),
+        cmocka_unit_test(a_silent_peer_is_given_up),
+        cmocka_unit_test(a_second_host_is_reached_on_a_socket_of_the_same_number),
+        cmocka_unit_test(a_first_host_that_breaks_off_or_is_silent_is_passed_over),
+        cmocka_unit_test(a_killed_server_ends_each_query_once_and_is_found_again),
+        cmocka_unit_test(an_idle_connection_notices_that_its_server_stopped),
+        cmocka_unit_test(a_server_that_stands_still_costs_the_deadline_only),
+        cmocka_unit_test(one_lost_connection_of_two_is_not_the_end),
+        cmocka_unit_test(a_pool_that_was_never_started_closes),
+        cmocka_unit_test(close_of_nothing_does_nothing),
+        cmocka_unit_test(it_closes_while_a_name_is_being_resolved),
+        cmocka_unit_test(it_closes_while_connecting),
+        cmocka_unit_test(on_state_may_close_the_pool),
+        cmocka_unit_test(every_arrow_of_the_picture_was_walked),
+    };
+
+    if (!pgserver_installed()) {
+        (void)puts("skipped: PostgreSQL is not installed");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
