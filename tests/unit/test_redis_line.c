@@ -169,6 +169,25 @@ static void the_limit_of_a_reply_is_exact_whatever_the_pieces(void **state)
     }
 }
 
+static void each_reply_has_the_whole_limit_for_itself(void **state)
+{
+    struct resp_parser p;
+    redisReply *reply = NULL;
+    char bytes[256];
+    size_t len = (size_t)snprintf(bytes, sizeof bytes, "*1\r\n$120\r\n%0120d\r\n", 0);
+
+    (void)state;
+    assert_int_equal(resp_parser_init(&p, 200), ERR_OK);
+    for (int i = 0; i < 6; i++)
+        resp_parser_feed(&p, bytes, len);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(resp_parser_next(&p, &reply), RESP_GOT_REPLY);
+        freeReplyObject(reply);
+    }
+    assert_int_equal(resp_parser_next(&p, &reply), RESP_GOT_NOTHING);
+    resp_parser_done(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +196,7 @@ int main(void)
         cmocka_unit_test(commands_are_arrays_of_bulk_strings),
         cmocka_unit_test(numbers_are_written_in_decimal),
         cmocka_unit_test(the_limit_of_a_reply_is_exact_whatever_the_pieces),
+        cmocka_unit_test(each_reply_has_the_whole_limit_for_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

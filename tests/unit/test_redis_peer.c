@@ -2,6 +2,8 @@
  * back once, with the right error, and the client comes back by itself. */
 #include "tests/unit/test_redis_help.h"
 
+#include "shared/redis_internal.h"
+
 #define N_COMMANDS 3
 
 /* --- one table: what the first connection answers to three commands ------------------------- */
@@ -286,6 +288,35 @@ static void bursts_bigger_than_the_socket_arrive_whole_and_in_order(void **state
     world_done(&w);
 }
 
+/* So that a great burst needs no memory for all of it, and Redis can begin. */
+static void a_great_burst_begins_to_leave_before_the_turn_ends(void **state)
+{
+    static const char value[100000];
+    struct world w;
+    struct got g = {0};
+    char byte;
+    int fds[2];
+
+    (void)state;
+    world_init(&w);
+    world_client(&w, (struct redis_options){0});
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    redis_adopt(w.r, fds[0], on_world_state, &w);
+    assert_int_equal(write(fds[1], "+PONG\r\n", 7), 7);
+    turn_until(&w, &w.up);
+    while (recv(fds[1], &byte, 1, MSG_DONTWAIT) > 0) /* the greeting */
+        continue;
+    assert_int_equal(try_send(&w, value, sizeof value, &g), ERR_OK);
+    assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), -1);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(try_send(&w, value, sizeof value, &g), ERR_OK);
+    assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), 1);
+    (void)close(fds[1]);
+    turn_until_count(&w, &g.calls, 5);
+    assert_int_equal(g.err, ERR_UNREACHABLE);
+    world_done(&w);
+}
+
 static void a_burst_to_a_peer_that_is_gone_fails_from_the_loop(void **state)
 {
     static char value[300000];
@@ -320,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_link_cut_at_any_byte_answers_what_came_and_fails_the_rest),
         cmocka_unit_test(a_full_line_refuses_at_once_and_what_is_refused_is_never_called_back),
         cmocka_unit_test(bursts_bigger_than_the_socket_arrive_whole_and_in_order),
+        cmocka_unit_test(a_great_burst_begins_to_leave_before_the_turn_ends),
         cmocka_unit_test(a_burst_to_a_peer_that_is_gone_fails_from_the_loop),
     };
 
