@@ -67,7 +67,7 @@ CFLAGS_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(HARDEN)
 CFLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DMILLRACE_FAILPOINTS=1
 CFLAGS_tsan    := -O1 -g -fsanitize=thread -DMILLRACE_FAILPOINTS=1
 LDFLAGS_release := -Wl,-z,relro,-z,now -pie
-CPP_ALL  := -I. -I$(B)/gen -DMILLRACE_VERSION='"$(VERSION)"'
+CPP_ALL  := -I. -I$(B)/gen -DMILLRACE_VERSION_NUMBER=$(VERSION)
 CSTD     := -std=gnu11 -D_GNU_SOURCE -fPIE
 CC_ALL    = $(CSTD) $(WARN) $(CFLAGS_$(MODE)) $(CPP_ALL) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(filter-out -I/usr/include,$(call pkg,--cflags,$(API_PKGS) libcurl libssl libseccomp))) $(LLHTTP_CFLAGS)
@@ -119,15 +119,19 @@ SQL_INC := $(patsubst %,$(B)/gen/%.inc,$(wildcard queue/sql/*.sql))
 $(QUEUE_SRC:%.c=$(B)/%.o): | $(LUA_INC) $(SQL_INC)
 
 # --- compile ---------------------------------------------------------------------------------
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 $(B)/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
-	$(CC) $(CC_ALL) -MMD -MP -c $< -o $@
+	$(call say,cc,$<)
+	$(Q)$(CC) $(CC_ALL) -MMD -MP -c $< -o $@
 
 $(B)/worker/render/child/%.o: PKG_CFLAGS += $(VIPS_CFLAGS)
 
 $(B)/llhttp/%.o: $(LLHTTP_SRC)/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -fPIE -w $(LLHTTP_CFLAGS) -c $< -o $@
+	$(Q)$(CC) -O2 -g -fPIE -w $(LLHTTP_CFLAGS) -c $< -o $@
 
 define archive
 $(1): $(patsubst %.c,$(B)/%.o,$(2))
@@ -143,25 +147,30 @@ $(eval $(call archive,$(LIB_CLI),$(CLI_SRC)))
 
 $(B)/libvips-cpp.so.%: $(VIPS_DIR)/libvips-cpp.so.%
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
 
 API_LIBS    := $(LLHTTP_LIBS) $(call pkg,--libs,$(API_PKGS))
 WORKER_LIBS := $(call pkg,--libs,$(WORKER_PKGS))
 RENDER_LIBS := $(VIPS_LIBS) $(call pkg,--libs,$(RENDER_PKGS)) -lm
 
 $(B)/millrace-api: $(B)/api/main.o $(LIB_API) $(LIB_QUEUE) $(LIB_SHARED) $(LLHTTP_OBJ)
-	$(LINK) $^ $(API_LIBS) -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $^ $(API_LIBS) -o $@
 $(B)/millrace-worker: $(B)/worker/main.o $(LIB_WORKER) $(LIB_QUEUE) $(LIB_SHARED)
-	$(LINK) $^ $(WORKER_LIBS) -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $^ $(WORKER_LIBS) -o $@
 $(B)/millrace-render: $(B)/worker/render/child/main.o $(LIB_RENDER) $(LIB_QUEUE) $(LIB_SHARED) $(addprefix $(B)/,$(notdir $(VIPS_SO)))
-	$(LINK) $(filter-out %.so.%,$^) $(RENDER_LIBS) -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $(filter-out %.so.%,$^) $(RENDER_LIBS) -o $@
 $(B)/millrace: $(B)/cli/main.o $(LIB_CLI) $(LIB_QUEUE) $(LIB_SHARED)
-	$(LINK) $^ $(WORKER_LIBS) -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $^ $(WORKER_LIBS) -o $@
 
 # Makes a photograph-like picture; used by run, the tests and the benchmark.
 $(B)/bench/picture.o: PKG_CFLAGS += $(VIPS_CFLAGS)
 $(B)/picture: $(B)/bench/picture.o $(addprefix $(B)/,$(notdir $(VIPS_SO)))
-	$(LINK) $(filter-out %.so.%,$^) $(VIPS_LIBS) -lm -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $(filter-out %.so.%,$^) $(VIPS_LIBS) -lm -o $@
 
 # --- run -------------------------------------------------------------------------------------
 deps:
@@ -177,9 +186,11 @@ programs: $(PROGRAMS) $(B)/picture
 UNIT_LIBS := $(LIB_API) $(LIB_WORKER) $(LIB_CLI) $(LIB_QUEUE) $(LIB_SHARED)
 UNIT_OBJ  := $(UNIT_HELP:%.c=$(B)/%.o)
 $(B)/tests/unit/test_render_%: $(B)/tests/unit/test_render_%.o $(UNIT_OBJ) $(LIB_RENDER) $(LIB_QUEUE) $(LIB_SHARED) $(addprefix $(B)/,$(notdir $(VIPS_SO)))
-	$(LINK) $(filter-out %.so.%,$^) $(if $(VIPS_SO),$(B)/$(notdir $(VIPS_SO)) -Wl$(comma)-rpath$(comma)'$$ORIGIN/../..',$(VIPS_LIBS)) $(call pkg,--libs,$(RENDER_PKGS) $(TEST_PKGS)) -lm -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $(filter-out %.so.%,$^) $(if $(VIPS_SO),$(B)/$(notdir $(VIPS_SO)) -Wl$(comma)-rpath$(comma)'$$ORIGIN/../..',$(VIPS_LIBS)) $(call pkg,--libs,$(RENDER_PKGS) $(TEST_PKGS)) -lm -o $@
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_OBJ) $(UNIT_LIBS) $(LLHTTP_OBJ)
-	$(LINK) $(filter-out %.a,$^) -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group $(LLHTTP_LIBS) $(call pkg,--libs,$(WORKER_PKGS) $(TEST_PKGS)) -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $(filter-out %.a,$^) -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group $(LLHTTP_LIBS) $(call pkg,--libs,$(WORKER_PKGS) $(TEST_PKGS)) -o $@
 $(B)/tests/unit/test_render_%.o: PKG_CFLAGS += $(VIPS_CFLAGS)
 comma := ,
 
@@ -197,7 +208,7 @@ layers:
 
 compile_commands.json: Makefile
 	@{ echo '['; sep=; for f in $(ALL_SRC) $(UNIT_SRC) $(UNIT_HELP); do \
-	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) $(subst ",\\\",$(CC_ALL)) $(VIPS_CFLAGS) -c %s"}\n' "$$sep" "$(CURDIR)" $$f $$f; sep=,; done; echo ']'; } > $@
+	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) $(CC_ALL) $(VIPS_CFLAGS) -c %s"}\n' "$$sep" "$(CURDIR)" $$f $$f; sep=,; done; echo ']'; } > $@
 
 BANNED := \b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets|localtime|gmtime|sleep|usleep|system|popen|alloca)\(
 lint: layers compile_commands.json $(LUA_INC) $(SQL_INC)

@@ -6,9 +6,9 @@
 #include "shared/clock.h"
 
 #define CONN_MAGIC 0x636f6e6eu
-#define IN_MAX     (128 * 1024) /* input held beyond this stops the reading */
-#define IN_KEEP    4096         /* of an idle connection */
-#define PIECE      (16 * 1024)  /* body bytes between two looks at the brakes */
+#define IN_MAX     ((size_t)128 * 1024) /* input held beyond this stops the reading */
+#define IN_KEEP    4096                 /* of an idle connection */
+#define PIECE      ((size_t)16 * 1024)  /* body bytes between two looks at the brakes */
 #define LINGER_MS  2000
 
 struct conn {

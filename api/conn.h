@@ -41,8 +41,8 @@ struct conn *conn_next(const struct conn *c);
 struct buf *conn_out(struct conn *c);
 /* The answer is complete in conn_out(). close: the connection ends after it. */
 void conn_answered(struct conn *c, bool close);
-/* Writes what conn_out() holds; on_written runs later, once, gone: the client is not there any more. */
+/* Writes what conn_out() holds; fn runs later, once, gone: the client is not there any more. */
 typedef void conn_written_fn(void *arg, bool gone);
-void conn_flush(struct conn *c, conn_written_fn *on_written, void *arg);
+void conn_flush(struct conn *c, conn_written_fn *fn, void *arg);
 
 #endif

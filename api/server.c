@@ -160,7 +160,7 @@ static enum err start_listener(struct server *s, struct listener *l, const char 
 static enum err take_fd(struct server *s, int fd, struct fault *reterr)
 {
     struct listener *l = &s->listeners[s->n_listeners];
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
     int rc = getsockname(fd, (struct sockaddr *)&addr, &len) == 0 ? 0 : -errno;
 

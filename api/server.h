@@ -16,7 +16,7 @@ MUST_USE enum err server_new(struct api *api, struct server **ret, struct fault 
 MUST_USE enum err server_listen(struct server *s, struct fault *reterr);
 bool server_is_draining(const struct server *s);
 /* Answers under way may go on for drain_ms; on_closed runs last, when no connection is left. Takes *s. */
-void server_drain(struct server **s, uint64_t drain_ms, void (*on_closed)(void *arg),
+void server_drain(struct server **p, uint64_t drain_ms, void (*on_closed)(void *arg),
                   void *arg);
 
 /* For conn.c */

@@ -15,7 +15,7 @@ MUST_USE enum err service_new(struct loop *loop, const struct api_options *opt,
 /* Listens, connects, tells systemd. */
 MUST_USE enum err service_start(struct service *s, struct fault *reterr);
 /* Answers under way may go on for drain_ms, then everything is closed in order. Takes *s; copes with half-built ones. */
-void service_drain(struct service **s, uint64_t drain_ms, void (*on_closed)(void *arg),
+void service_drain(struct service **p, uint64_t drain_ms, void (*on_closed)(void *arg),
                    void *arg);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "shared/clock.h"
 
-#define SWEEP_MS (5 * 60 * 1000)
+#define SWEEP_MS ((uint64_t)5 * 60 * 1000)
 
 struct upload_sweeper {
     struct api *api;
@@ -38,7 +38,7 @@ static enum err make_dir(const char *path, struct fault *reterr)
 {
     if (mkdir(path, 0750) == 0 || errno == EEXIST)
         return ERR_OK;
-    return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", path, strerror(errno));
+    return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", path, err_errno(errno));
 }
 
 enum err upload_store_prepare(const char *blob_dir, struct fault *reterr)

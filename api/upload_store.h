@@ -20,6 +20,6 @@ bool upload_final_path(const char *blob_dir, const char *id, char *dst, size_t c
 /* Sweeps at once and then every few minutes, on a pool thread. Borrows api. */
 MUST_USE enum err upload_sweeper_new(struct api *api, struct upload_sweeper **ret,
                                      struct fault *reterr);
-void upload_sweeper_close(struct upload_sweeper **s, void (*on_closed)(void *arg), void *arg);
+void upload_sweeper_close(struct upload_sweeper **p, void (*closed)(void *arg), void *arg);
 
 #endif

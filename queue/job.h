@@ -27,7 +27,7 @@
 #define JOB_ATTEMPTS_MAX  100
 #define JOB_TIMEOUT_MAX   86400000u
 #define JOB_FOLLOW_MAX    16
-#define JOB_ITEM_MAX      (256 * 1024) /* bytes of one encoded envelope */
+#define JOB_ITEM_MAX      ((size_t)256 * 1024) /* bytes of one encoded envelope */
 #define JOB_DEPTH_MAX     16    /* containers inside each other, the envelope counts as 1 */
 #define JOB_VALUES_MAX    10000 /* keys and values in one envelope */
 

@@ -143,7 +143,7 @@ static enum err encode(const struct fields *f, struct submission *s, struct spec
     }
     if (s->item.len <= JOB_ITEM_MAX)
         return ERR_OK;
-    (void)spec_fault_set(reterr, "", "the job takes %zu bytes encoded, at most %d are taken",
+    (void)spec_fault_set(reterr, "", "the job takes %zu bytes encoded, at most %zu are taken",
                          s->item.len, JOB_ITEM_MAX);
     return ERR_TOO_BIG;
 }

@@ -17,7 +17,8 @@ static const struct entry table[] = {
 
 static const struct entry *find(enum err e)
 {
-    static const struct entry unknown = {ERR_INTERNAL, ERR_CLASS_BUG, "INTERNAL", "unknown error"};
+    static const struct entry unknown = {ERR_INTERNAL, ERR_CLASS_BUG, "INTERNAL",
+                                         "unknown error"};
 
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         if (table[i].err == e)
@@ -39,6 +40,13 @@ const char *err_text(enum err e)
 enum err_class err_class(enum err e)
 {
     return find(e)->class;
+}
+
+const char *err_errno(int number)
+{
+    const char *text = strerrordesc_np(number);
+
+    return text == NULL ? "unknown error" : text;
 }
 
 enum err err_from_name(const char *name)

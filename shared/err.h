@@ -42,6 +42,7 @@ struct fault {
 
 const char *err_name(enum err e); /* "TIMEOUT": stable, for rows, metrics and machines */
 const char *err_text(enum err e);
+const char *err_errno(int number); /* strerror() that threads may share */
 enum err_class err_class(enum err e);
 /* The err whose name this is; ERR_INTERNAL for an unknown one. */
 enum err err_from_name(const char *name);

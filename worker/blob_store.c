@@ -27,10 +27,10 @@ static enum err sync_path(const char *path, int flags, struct fault *reterr)
     int rc;
 
     if (fd < 0)
-        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, err_errno(errno));
     rc = fsync(fd);
     if (rc != 0)
-        (void)fault_set(reterr, ERR_IO, errno, "fsync %s: %s", path, strerror(errno));
+        (void)fault_set(reterr, ERR_IO, errno, "fsync %s: %s", path, err_errno(errno));
     (void)close(fd);
     return rc == 0 ? ERR_OK : ERR_IO;
 }
@@ -43,10 +43,10 @@ static enum err move_in(const struct store *st, struct blob_item *it, struct fau
     if ((size_t)snprintf(path, sizeof path, "%s/%s", st->dir, it->name) >= sizeof path)
         return fault_set(reterr, ERR_IO, ENAMETOOLONG, "path too long below %s", st->dir);
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
-        return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", dir, strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", dir, err_errno(errno));
     if (chmod(it->path, 0640) != 0 || rename(it->path, path) != 0)
         return fault_set(reterr, ERR_IO, errno, "rename %s to %s: %s", it->path, path,
-                         strerror(errno));
+                         err_errno(errno));
     free(it->path);
     it->path = NULL;
     return sync_path(dir, O_RDONLY | O_DIRECTORY, reterr);

@@ -18,7 +18,7 @@ MUST_USE enum err daemon_new(struct loop *loop, const struct worker_options *opt
 void daemon_start(struct daemon *d);
 /* No new claims; running jobs may go on for drain_ms, the rest goes back to its queue; then everything is
  * closed in order. on_closed runs last. Takes *d (also one that was never started) and sets it NULL. */
-void daemon_drain(struct daemon **d, uint64_t drain_ms, void (*on_closed)(void *arg),
+void daemon_drain(struct daemon **p, uint64_t drain_ms, void (*on_closed)(void *arg),
                   void *arg);
 
 #endif

@@ -20,7 +20,7 @@ static enum err find_names(const struct worker_options *opt, struct instance *in
     if (opt->host != NULL)
         (void)slice_to_cstr(slice_str(opt->host), in->host, sizeof in->host);
     else if (gethostname(in->host, sizeof in->host) != 0)
-        return fault_set(reterr, ERR_INTERNAL, errno, "gethostname: %s", strerror(errno));
+        return fault_set(reterr, ERR_INTERNAL, errno, "gethostname: %s", err_errno(errno));
     in->host[sizeof in->host - 1] = '\0';
     (void)slice_to_cstr(slice_str(opt->instance), in->name, sizeof in->name);
     if (!is_plain(in->host))
@@ -36,7 +36,7 @@ static enum err make_dir(const char *path, struct fault *reterr)
 {
     if (mkdir(path, 0750) == 0 || errno == EEXIST)
         return ERR_OK;
-    return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", path, strerror(errno));
+    return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", path, err_errno(errno));
 }
 
 static enum err make_dirs(const struct worker_options *opt, struct instance *in,
@@ -66,7 +66,7 @@ static enum err take_lock(struct instance *in, struct fault *reterr)
     (void)snprintf(path, sizeof path, "%s.lock", in->spool);
     in->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (in->lock_fd < 0)
-        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, err_errno(errno));
     if (flock(in->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return ERR_OK;
     return fault_set(reterr, ERR_BUSY, errno,

@@ -49,7 +49,7 @@ enum err source_path_resolve(const char *roots, struct slice path, char *ret,
                          "/args/source/path: must be an absolute path without NUL");
     if (realpath(text, ret) == NULL)
         return fault_set(reterr, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
-                         "/args/source/path: %s", strerror(errno));
+                         "/args/source/path: %s", err_errno(errno));
     if (!is_allowed(ret, roots))
         return fault_set(reterr, ERR_FORBIDDEN, 0,
                          "/args/source/path: not below one of PATH_ROOTS");

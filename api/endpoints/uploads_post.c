@@ -164,11 +164,7 @@ static void start_work(struct upload *u)
     u->waiting = empty;
     buf_clear(&u->waiting);
     u->busy = true;
-    if (uv_queue_work(loop_uv(u->api->loop), &u->work, work_on_thread, on_worked) == 0)
-        return;
-    u->busy = false;
-    fail(u, ERR_INTERNAL, 0);
-    finish(u);
+    must(uv_queue_work(loop_uv(u->api->loop), &u->work, work_on_thread, on_worked) == 0);
 }
 
 static void go_on(struct upload *u)
