@@ -59,83 +59,6 @@ static void every_arrow_of_the_picture_was_walked(void **state)
     }
 }
 
-/* --- peers that are no PostgreSQL ------------------------------------------------------------- */
-
-enum manner { HANG_UP, RESET, BABBLE, SAY_NOTHING };
-
-struct peer {
-    uv_tcp_t listener;
-    enum manner manner;
-    uint16_t port;
-    unsigned calls;
-};
-
-static void free_guest(uv_handle_t *h)
-{
-    free(h);
-}
-
-static void on_call(uv_stream_t *listener, int status)
-{
-    static char babble[] = "220 mail.example.net ready\r\n";
-    struct peer *p = listener->data;
-    uv_buf_t said = uv_buf_init(babble, sizeof babble - 1);
-    uv_tcp_t *guest;
-
-    assert_int_equal(status, 0);
-    p->calls++;
-    if (p->manner == SAY_NOTHING)
-        return; /* not accepted: the kernel has shaken hands already */
-    guest = calloc(1, sizeof *guest);
-    assert_non_null(guest);
-    assert_int_equal(uv_tcp_init(listener->loop, guest), 0);
-    assert_int_equal(uv_accept(listener, (uv_stream_t *)guest), 0);
-    if (p->manner == BABBLE)
-        (void)uv_try_write((uv_stream_t *)guest, &said, 1);
-    if (p->manner == RESET)
-        assert_int_equal(uv_tcp_close_reset(guest, free_guest), 0);
-    else
-        uv_close((uv_handle_t *)guest, free_guest);
-}
-
-static void peer_open(struct peer *p, struct rig *r, enum manner manner)
-{
-    struct sockaddr_in at;
-    int len = sizeof at;
-
-    memset(p, 0, sizeof *p);
-    p->manner = manner;
-    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &at), 0);
-    assert_int_equal(uv_tcp_init(&r->loop, &p->listener), 0);
-    assert_int_equal(uv_tcp_bind(&p->listener, (const struct sockaddr *)&at, 0), 0);
-    p->listener.data = p;
-    assert_int_equal(uv_listen((uv_stream_t *)&p->listener, 16, on_call), 0);
-    assert_int_equal(uv_tcp_getsockname(&p->listener, (struct sockaddr *)&at, &len), 0);
-    p->port = ntohs(at.sin_port);
-}
-
-static void peer_close(struct peer *p)
-{
-    uv_close((uv_handle_t *)&p->listener, NULL);
-}
-
-/* url ends with "port=": the peer's port, then the server's where there are two hosts. */
-static void rig_new_with_peer(struct rig *r, struct peer *p, enum manner manner,
-                              const char *url, struct pg_options opt)
-{
-    char whole[URL_SIZE];
-
-    rig_new_loop(r);
-    peer_open(p, r, manner);
-    if (strchr(url, ',') == NULL)
-        (void)snprintf(whole, sizeof whole, "%s%u", url, (unsigned)p->port);
-    else
-        (void)snprintf(whole, sizeof whole, "%s%u,%u", url, (unsigned)p->port,
-                       (unsigned)pgserver_port(server));
-    opt.url = whole;
-    rig_new_pool(r, &opt);
-}
-
 /* --- coming up -------------------------------------------------------------------------------- */
 
 static struct pg_options options(unsigned connections)
@@ -266,86 +189,6 @@ static void a_refused_tcp_connect_is_told(void **state)
     rig_wait_down(&r);
     assert_holds(r.why, "refused");
     rig_close(&r);
-}
-
-/* --- peers that break off --------------------------------------------------------------------- */
-
-static void a_peer_that_breaks_off_the_connect_is_called_again(void **state)
-{
-    static const enum manner manners[] = {HANG_UP, RESET, BABBLE};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(manners); i++) {
-        struct pg_options opt = options(1);
-        unsigned before = walked("connecting", "down");
-        struct peer p;
-        struct rig r;
-
-        rig_new_with_peer(&r, &p, manners[i], "host=127.0.0.1 sslmode=disable port=", opt);
-        pg_start(r.pg, rig_on_state, &r);
-        while (p.calls < 3)
-            rig_turn(&r);
-        assert_int_equal(r.ups, 0);
-        assert_true(r.downs > 0);
-        assert_true(walked("connecting", "down") >= before + 2);
-        peer_close(&p);
-        rig_close(&r);
-    }
-}
-
-static void a_silent_peer_is_given_up(void **state)
-{
-    struct pg_options opt = options(1);
-    struct peer p;
-    struct rig r;
-
-    (void)state;
-    opt.connect_ms = 30;
-    rig_new_with_peer(&r, &p, SAY_NOTHING, "host=127.0.0.1 port=", opt);
-    pg_start(r.pg, rig_on_state, &r);
-    rig_wait_down(&r);
-    assert_string_equal(r.why, "not connected within 30 ms");
-    peer_close(&p);
-    rig_close(&r);
-}
-
-/* libpq closes the socket of the first host, and that of the second gets its number. */
-static void a_second_host_is_reached_on_a_socket_of_the_same_number(void **state)
-{
-    struct pg_options opt = options(1);
-    char url[URL_SIZE];
-    struct rig r;
-
-    (void)state;
-    (void)snprintf(url, sizeof url, "host=localhost,127.0.0.1 user=postgres port=%u,%u",
-                   (unsigned)servers_free_port(), (unsigned)pgserver_port(server));
-    opt.url = url;
-    rig_open(&r, &opt);
-    assert_int_equal(r.downs, 0); /* in one connect */
-    assert_string_equal(rig_ask(&r, NULL, "SELECT 'second'").cell, "second");
-    rig_close(&r);
-}
-
-static void a_first_host_that_breaks_off_or_is_silent_is_passed_over(void **state)
-{
-    static const enum manner manners[] = {HANG_UP, RESET, BABBLE, SAY_NOTHING};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(manners); i++) {
-        struct pg_options opt = options(1);
-        struct peer p;
-        struct rig r;
-
-        opt.connect_ms = manners[i] == SAY_NOTHING ? 200 : 0;
-        rig_new_with_peer(&r, &p, manners[i],
-                          "host=localhost,127.0.0.1 user=postgres port=", opt);
-        pg_start(r.pg, rig_on_state, &r);
-        rig_wait_up(&r);
-        assert_true(p.calls > 0);
-        assert_string_equal(rig_ask(&r, NULL, "SELECT 'second'").cell, "second");
-        peer_close(&p);
-        rig_close(&r);
-    }
 }
 
 /* --- servers that end ------------------------------------------------------------------------- */
@@ -494,19 +337,20 @@ static void it_closes_while_a_name_is_being_resolved(void **state)
 static void it_closes_while_connecting(void **state)
 {
     struct pg_options opt = options(2);
-    unsigned before = walked("connecting", "closed");
-    struct peer p;
+    unsigned connecting = walked("resolving", "connecting");
+    unsigned closed = walked("connecting", "closed");
     struct rig r;
 
     (void)state;
-    rig_new_with_peer(&r, &p, SAY_NOTHING, "host=127.0.0.1 port=", opt);
+    pgserver_pause(server);
+    rig_new(&r, &opt);
     pg_start(r.pg, rig_on_state, &r);
-    while (p.calls == 0)
+    while (walked("resolving", "connecting") < connecting + 2)
         rig_turn(&r);
     pg_close(&r.pg, rig_on_closed, &r);
-    assert_int_equal(walked("connecting", "closed"), before + 2);
-    peer_close(&p);
+    assert_int_equal(walked("connecting", "closed"), closed + 2);
     rig_close(&r);
+    pgserver_resume(server);
 }
 
 static void on_state_may_close_the_pool(void **state)
@@ -560,10 +404,6 @@ int main(void)
         cmocka_unit_test(a_wrong_password_is_told_and_the_right_one_taken),
         cmocka_unit_test(a_refused_connect_is_tried_until_a_server_is_there),
         cmocka_unit_test(a_refused_tcp_connect_is_told),
-        cmocka_unit_test(a_peer_that_breaks_off_the_connect_is_called_again),
-        cmocka_unit_test(a_silent_peer_is_given_up),
-        cmocka_unit_test(a_second_host_is_reached_on_a_socket_of_the_same_number),
-        cmocka_unit_test(a_first_host_that_breaks_off_or_is_silent_is_passed_over),
         cmocka_unit_test(a_killed_server_ends_each_query_once_and_is_found_again),
         cmocka_unit_test(an_idle_connection_notices_that_its_server_stopped),
         cmocka_unit_test(a_server_that_stands_still_costs_the_deadline_only),
