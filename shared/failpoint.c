@@ -48,12 +48,15 @@ static enum err do_spin(void)
     return ERR_OK;
 }
 
+static char *volatile newest; /* a compiler may leave out memory that nobody can see */
+
 static enum err do_hog(void)
 {
-    char *p;
-
-    while ((p = malloc(1 << 20)) != NULL)
-        memset(p, 1, 1 << 20); /* untouched memory costs nothing */
+    do {
+        newest = malloc(1 << 20);
+        if (newest != NULL)
+            memset(newest, 1, 1 << 20); /* untouched memory costs nothing */
+    } while (newest != NULL);
     abort();
 }
 

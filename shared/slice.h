@@ -11,9 +11,9 @@ struct slice {
     size_t len;
 };
 
-#define SLICE_LIT(s)   ((struct slice){"" s, sizeof(s) - 1})
-#define SLICE_FMT      "%.*s"
-#define SLICE_ARG(s)   (int)(s).len, (s).ptr
+#define SLICE_LIT(s) ((struct slice){"" s, sizeof(s) - 1})
+#define SLICE_FMT    "%.*s"
+#define SLICE_ARG(s) (int)(s).len, (s).ptr
 
 static inline struct slice slice_of(const void *ptr, size_t len)
 {

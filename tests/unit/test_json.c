@@ -61,70 +61,71 @@ static void strict_json_becomes_msgpack_and_comes_back(void **state)
         "" s, sizeof(s) - 1 \
     }
 
+static const struct {
+    struct slice json;
+    const char *place, *rule;
+} not_strict[] = {
+    {IN(""), "line 1, column 0", "unexpected token near end of file"},
+    {IN("  \n "), "line 2, column 1", "unexpected token near end of file"},
+    {IN("{\"a\":1,\"a\":2}"), "line 1, column 10", "duplicate object key near '\"a\"'"},
+    {IN("{\"a\":1,\n \"\\u0061\":2}"), "line 2, column 9", "duplicate"},
+    {IN("[1] 2"), "column 5", "end of file expected"},
+    {IN("[1]\0"), "column 4", "end of file expected"},
+    {IN("{}{}"), "column 3", "end of file expected"},
+    {IN("[1,]"), "column 4", "unexpected token"},
+    {IN("{\"a\":1,}"), "column 8", "expected"},
+    {IN("[1 2]"), "column 4", "']' expected"},
+    {IN("{1:2}"), "column 2", "expected"},
+    {IN("{'a':1}"), "column 2", "string or '}' expected"},
+    {IN("[01]"), "column 2", "invalid token"},
+    {IN("[+1]"), "column 2", "invalid token"},
+    {IN("[.5]"), "column 2", "invalid token"},
+    {IN("[1.]"), "column 3", "invalid token"},
+    {IN("[0x10]"), "column 3", "expected"},
+    {IN("[NaN]"), "column 4", "invalid token"},
+    {IN("[Infinity]"), "column 9", "invalid token"},
+    {IN("[1e999]"), "column 6", "real number overflow"},
+    {IN("[9223372036854775808]"), "column 20", "too big integer"},
+    {IN("[-9223372036854775809]"), "column 21", "too big negative integer"},
+    {IN("[18446744073709551616]"), "column 21", "too big integer"},
+    {IN("[nul]"), "column 4", "invalid token"},
+    {IN("[TRUE]"), "column 5", "invalid token"},
+    {IN("[\"\\u0000\"]"), "line 1", "\\u0000"},
+    {IN("{\"\\u0000\":1}"), "line 1", "NUL byte in object key"},
+    {IN("[\"a\0b\"]"), "column 3", "control character 0x0"},
+    {IN("[\"a\nb\"]"), "line 1, column 3", "unexpected newline"},
+    {IN("[\"\x01\"]"), "column 2", "control character"},
+    {IN("[\"\xff\"]"), "column 2", "unable to decode byte 0xff"},
+    {IN("[\"\xc0\x80\"]"), "column 2", "unable to decode"},
+    {IN("[\"\xed\xa0\x80\"]"), "column 2", "unable to decode"},
+    {IN("[\"\\ud800\"]"), "column 9", "invalid Unicode"},
+    {IN("[\"\\udc00\"]"), "column 9", "invalid Unicode"},
+    {IN("[\"\\x41\"]"), "column 4", "invalid escape"},
+    {IN("\"abc"), "column 4", "premature end of input"},
+    {IN("[1"), "column 2", "expected near end of file"},
+    {IN("\xef\xbb\xbf{}"), "column 1", "invalid token"},
+    {IN("/* */ 1"), "column 1", "invalid token"},
+    {IN("[[[[[[[[[]]]]]]]]]"), "line 1, column 9", "nested more than 8 deep"},
+    {IN("[[[[\n[[[{[]}]]]]]]]"), "line 2, column 5", "nested more than 8 deep"},
+};
+
 static void what_is_not_strict_json_is_refused_with_place_and_rule(void **state)
 {
-    static const struct {
-        struct slice json;
-        const char *place, *rule;
-    } table[] = {
-        {IN(""), "line 1, column 0", "unexpected token near end of file"},
-        {IN("  \n "), "line 2, column 1", "unexpected token near end of file"},
-        {IN("{\"a\":1,\"a\":2}"), "line 1, column 10", "duplicate object key near '\"a\"'"},
-        {IN("{\"a\":1,\n \"\\u0061\":2}"), "line 2, column 9", "duplicate"},
-        {IN("[1] 2"), "column 5", "end of file expected"},
-        {IN("[1]\0"), "column 4", "end of file expected"},
-        {IN("{}{}"), "column 3", "end of file expected"},
-        {IN("[1,]"), "column 4", "unexpected token"},
-        {IN("{\"a\":1,}"), "column 8", "expected"},
-        {IN("[1 2]"), "column 4", "']' expected"},
-        {IN("{1:2}"), "column 2", "expected"},
-        {IN("{'a':1}"), "column 2", "string or '}' expected"},
-        {IN("[01]"), "column 2", "invalid token"},
-        {IN("[+1]"), "column 2", "invalid token"},
-        {IN("[.5]"), "column 2", "invalid token"},
-        {IN("[1.]"), "column 3", "invalid token"},
-        {IN("[0x10]"), "column 3", "expected"},
-        {IN("[NaN]"), "column 4", "invalid token"},
-        {IN("[Infinity]"), "column 9", "invalid token"},
-        {IN("[1e999]"), "column 6", "real number overflow"},
-        {IN("[9223372036854775808]"), "column 20", "too big integer"},
-        {IN("[-9223372036854775809]"), "column 21", "too big negative integer"},
-        {IN("[18446744073709551616]"), "column 21", "too big integer"},
-        {IN("[nul]"), "column 4", "invalid token"},
-        {IN("[TRUE]"), "column 5", "invalid token"},
-        {IN("[\"\\u0000\"]"), "line 1", "\\u0000"},
-        {IN("{\"\\u0000\":1}"), "line 1", "NUL byte in object key"},
-        {IN("[\"a\0b\"]"), "column 3", "control character 0x0"},
-        {IN("[\"a\nb\"]"), "line 1, column 3", "unexpected newline"},
-        {IN("[\"\x01\"]"), "column 2", "control character"},
-        {IN("[\"\xff\"]"), "column 2", "unable to decode byte 0xff"},
-        {IN("[\"\xc0\x80\"]"), "column 2", "unable to decode"},
-        {IN("[\"\xed\xa0\x80\"]"), "column 2", "unable to decode"},
-        {IN("[\"\\ud800\"]"), "column 9", "invalid Unicode"},
-        {IN("[\"\\udc00\"]"), "column 9", "invalid Unicode"},
-        {IN("[\"\\x41\"]"), "column 4", "invalid escape"},
-        {IN("\"abc"), "column 4", "premature end of input"},
-        {IN("[1"), "column 2", "expected near end of file"},
-        {IN("\xef\xbb\xbf{}"), "column 1", "invalid token"},
-        {IN("/* */ 1"), "column 1", "invalid token"},
-        {IN("[[[[[[[[[]]]]]]]]]"), "line 1, column 9", "nested more than 8 deep"},
-        {IN("[[[[\n[[[{[]}]]]]]]]"), "line 2, column 5", "nested more than 8 deep"},
-    };
     size_t bad = 0;
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
+    for (size_t i = 0; i < COUNT_OF(not_strict); i++) {
         struct fault why = {0};
         struct buf out = {0};
 
         buf_add_str(&out, "kept");
-        assert_int_equal(json_to_msgpack(table[i].json, DEPTH, &out, &why), ERR_MALFORMED);
-        assert_int_equal(json_to_msgpack(table[i].json, DEPTH, &out, NULL), ERR_MALFORMED);
-        if (strstr(why.text, table[i].place) == NULL ||
-            strstr(why.text, table[i].rule) == NULL) {
+        assert_int_equal(json_to_msgpack(not_strict[i].json, DEPTH, &out, &why), ERR_MALFORMED);
+        assert_int_equal(json_to_msgpack(not_strict[i].json, DEPTH, &out, NULL), ERR_MALFORMED);
+        if (strstr(why.text, not_strict[i].place) == NULL ||
+            strstr(why.text, not_strict[i].rule) == NULL) {
             bad++;
             print_error("row %zu: \"%s\" does not say \"%s\" and \"%s\"\n", i, why.text,
-                        table[i].place, table[i].rule);
+                        not_strict[i].place, not_strict[i].rule);
         }
         assert_string_equal(buf_cstr(&out), "kept");
         buf_done(&out);

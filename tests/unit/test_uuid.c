@@ -79,13 +79,13 @@ static void ids_do_not_follow_a_clock_that_goes_back(void **state)
     assert_int_equal(uuid_time_ms(&first), now + 1);
 }
 
-#define PER_THREAD 20000
+#define PER_THREAD ((size_t)20000)
 
 static void *make_ids(void *arg)
 {
     struct uuid *ids = arg;
 
-    for (int i = 0; i < PER_THREAD; i++)
+    for (size_t i = 0; i < PER_THREAD; i++)
         ids[i] = uuid_v7();
     return NULL;
 }
@@ -107,7 +107,7 @@ static void threads_never_make_the_same_id(void **state)
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     qsort(ids, 3 * PER_THREAD, sizeof *ids, compare_any);
-    for (size_t i = 1; i < 3 * (size_t)PER_THREAD; i++)
+    for (size_t i = 1; i < 3 * PER_THREAD; i++)
         assert_true(compare(&ids[i - 1], &ids[i]) < 0);
     free(ids);
 }
