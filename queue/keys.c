@@ -1,0 +1,41 @@
+#include "queue/keys.h"
+
+static const char *const names[] = {
+    [QUEUE_KEY_STATE] = "state",         [QUEUE_KEY_META] = "meta",
+    [QUEUE_KEY_WAKE] = "wake",           [QUEUE_KEY_DELAYED] = "delayed",
+    [QUEUE_KEY_CONSUMERS] = "consumers", [QUEUE_KEY_WORKERS] = "workers",
+};
+
+static struct slice spell(char dst[QUEUE_KEY_SIZE], const char *queue, const char *kind,
+                          const char *rest)
+{
+    int len = snprintf(dst, QUEUE_KEY_SIZE, "mr:{%s}:%s%s", queue, kind, rest);
+
+    must(len > 0 && len < QUEUE_KEY_SIZE);
+    return slice_of(dst, (size_t)len);
+}
+
+enum err keys_init(struct queue_keys *ret, const char *queue, struct fault *reterr)
+{
+    if (!job_name_is_valid(slice_str(queue)))
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "queue name: 1 to %d of a-z 0-9 . _ -, first a letter", JOB_NAME_MAX);
+    for (size_t i = 0; i < QUEUE_KEY_READY; i++)
+        ret->key[i] = spell(ret->text[i], queue, names[i], "");
+    for (size_t i = QUEUE_KEY_READY; i < QUEUE_KEYS; i++)
+        ret->key[i] =
+            spell(ret->text[i], queue,
+                  "ready:", job_priority_name((enum job_priority)(i - QUEUE_KEY_READY)));
+    ret->active_prefix = spell(ret->text[QUEUE_KEYS], queue, "active:", "");
+    (void)slice_to_cstr(slice_str(queue), ret->queue, sizeof ret->queue);
+    return ERR_OK;
+}
+
+struct slice keys_active(const struct queue_keys *k, const char *consumer,
+                         char dst[KEYS_ACTIVE_SIZE])
+{
+    int len = snprintf(dst, KEYS_ACTIVE_SIZE, "%s%s", k->active_prefix.ptr, consumer);
+
+    must(len > 0 && len < KEYS_ACTIVE_SIZE);
+    return slice_of(dst, (size_t)len);
+}

@@ -1,0 +1,21 @@
+-- counts: how much of everything a queue has. Reads only.
+-- ARGV  prefix of active keys
+-- gives {ready x 4, delayed, active, consumers, paused, then the counters: enqueued, claimed,
+--       settled, retried, released, reaped}
+local CONSUMERS_MAX = 1000
+local reply = {}
+for p = 1, 4 do
+    reply[p] = call('LLEN', READY[p])
+end
+reply[5] = call('ZCARD', DELAYED)
+reply[6] = 0
+for _, name in ipairs(call('ZRANGE', CONSUMERS, 0, CONSUMERS_MAX - 1)) do
+    reply[6] = reply[6] + call('HLEN', ARGV[1] .. name)
+end
+reply[7] = call('ZCARD', CONSUMERS)
+reply[8] = is_paused() and 1 or 0
+local counters = call('HMGET', META, 'enqueued', 'claimed', 'settled', 'retried', 'released', 'reaped')
+for i = 1, 6 do
+    reply[8 + i] = tonumber(counters[i] or '0') or 0
+end
+return reply

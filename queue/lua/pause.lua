@@ -1,0 +1,11 @@
+-- pause: stops claims of a queue, or lets them go on.
+-- ARGV  "1" or "0"
+if ARGV[1] == '1' then
+    call('HSET', META, 'paused', '1')
+else
+    call('HDEL', META, 'paused')
+    if any_ready() then
+        leave_token()
+    end
+end
+return 1

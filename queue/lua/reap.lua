@@ -1,0 +1,39 @@
+-- reap: gives back the jobs of consumers that fell silent, moves due jobs to their ready lists,
+-- and leaves a token where jobs wait and none is there (who took it may have died).
+-- ARGV  lease in ms (0: nobody is reaped), how many jobs may be given back, prefix of active keys
+-- gives {whether it was cut short (call again), now, next due or 0, then for each consumer: its
+--       name, jobs given back}
+local lease, budget, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local CONSUMERS_MAX = 16
+local reply, back = {0, NOW, 0}, 0
+
+if lease > 0 then
+    local silent = call('ZRANGEBYSCORE', CONSUMERS, '-inf', NOW - lease, 'LIMIT', 0, CONSUMERS_MAX)
+    if #silent == CONSUMERS_MAX then
+        reply[1] = 1
+    end
+    for _, name in ipairs(silent) do
+        if back >= budget then
+            reply[1] = 1
+            break
+        end
+        local n, left = bury_consumer(name, prefix .. name, budget - back, false)
+        back = back + n
+        if left then
+            reply[1] = 1
+        end
+        reply[#reply + 1] = name
+        reply[#reply + 1] = n
+    end
+    if back > 0 then
+        call('HINCRBY', META, 'reaped', back)
+    end
+end
+if promote() == PROMOTE_MAX then
+    reply[1] = 1
+end
+if not is_paused() and any_ready() then
+    leave_token()
+end
+reply[3] = next_due()
+return reply

@@ -1,0 +1,166 @@
+#include "queue/scripts.h"
+
+#include "shared/buf.h"
+
+/* Generated from queue/lua by the Makefile; each ends with a NUL. */
+/* clang-format off */
+#define TEXT static const unsigned char
+TEXT part_keys[] = {
+#include "queue/lua/part_keys.lua.inc"
+};
+TEXT part_time[] = {
+#include "queue/lua/part_time.lua.inc"
+};
+TEXT part_state[] = {
+#include "queue/lua/part_state.lua.inc"
+};
+TEXT part_id[] = {
+#include "queue/lua/part_id.lua.inc"
+};
+TEXT part_ready[] = {
+#include "queue/lua/part_ready.lua.inc"
+};
+TEXT part_due[] = {
+#include "queue/lua/part_due.lua.inc"
+};
+TEXT part_promote[] = {
+#include "queue/lua/part_promote.lua.inc"
+};
+TEXT part_give_back[] = {
+#include "queue/lua/part_give_back.lua.inc"
+};
+TEXT part_ours[] = {
+#include "queue/lua/part_ours.lua.inc"
+};
+TEXT move_enqueue[] = {
+#include "queue/lua/enqueue.lua.inc"
+};
+TEXT move_claim[] = {
+#include "queue/lua/claim.lua.inc"
+};
+TEXT move_settle[] = {
+#include "queue/lua/settle.lua.inc"
+};
+TEXT move_progress[] = {
+#include "queue/lua/progress.lua.inc"
+};
+TEXT move_register[] = {
+#include "queue/lua/register.lua.inc"
+};
+TEXT move_unregister[] = {
+#include "queue/lua/unregister.lua.inc"
+};
+TEXT move_beat[] = {
+#include "queue/lua/beat.lua.inc"
+};
+TEXT move_reconcile[] = {
+#include "queue/lua/reconcile.lua.inc"
+};
+TEXT move_reap[] = {
+#include "queue/lua/reap.lua.inc"
+};
+TEXT move_wake[] = {
+#include "queue/lua/wake.lua.inc"
+};
+TEXT move_pause[] = {
+#include "queue/lua/pause.lua.inc"
+};
+TEXT move_list[] = {
+#include "queue/lua/list.lua.inc"
+};
+TEXT move_counts[] = {
+#include "queue/lua/counts.lua.inc"
+};
+TEXT move_workers[] = {
+#include "queue/lua/workers.lua.inc"
+};
+#undef TEXT
+/* clang-format on */
+
+/* Redis reads the flags from the first line. Without allow-oom it refuses a script as a whole at
+ * maxmemory, before it has changed anything. */
+#define PRODUCES  "#!lua\n"
+#define DRAINS    "#!lua flags=allow-oom\n"
+#define LOOKS     "#!lua flags=no-writes\n"
+
+#define PARTS_MAX 8
+
+struct recipe {
+    const char *name, *flags;
+    const unsigned char *move;
+    const unsigned char *parts[PARTS_MAX + 1]; /* NULL ends */
+};
+
+static const struct recipe recipes[QUEUE_SCRIPTS] = {
+    [QUEUE_ENQUEUE] = {"enqueue", PRODUCES, move_enqueue, {NULL}},
+    [QUEUE_CLAIM] = {"claim",
+                     DRAINS,
+                     move_claim,
+                     {part_keys, part_time, part_state, part_id, part_ready, part_due,
+                      part_promote, NULL}},
+    [QUEUE_SETTLE] = {"settle",
+                      DRAINS,
+                      move_settle,
+                      {part_keys, part_time, part_state, part_ready, part_due, part_ours,
+                       NULL}},
+    [QUEUE_PROGRESS] = {"progress",
+                        DRAINS,
+                        move_progress,
+                        {part_keys, part_state, part_ours, NULL}},
+    [QUEUE_REGISTER] = {"register",
+                        DRAINS,
+                        move_register,
+                        {part_keys, part_time, part_state, part_ready, part_give_back, NULL}},
+    [QUEUE_UNREGISTER] = {"unregister",
+                          DRAINS,
+                          move_unregister,
+                          {part_keys, part_time, part_state, part_ready, part_give_back, NULL}},
+    [QUEUE_BEAT] = {"beat", DRAINS, move_beat, {part_keys, part_time, NULL}},
+    [QUEUE_RECONCILE] = {"reconcile",
+                         DRAINS,
+                         move_reconcile,
+                         {part_keys, part_time, part_state, part_ready, part_give_back, NULL}},
+    [QUEUE_REAP] = {"reap",
+                    DRAINS,
+                    move_reap,
+                    {part_keys, part_time, part_state, part_id, part_ready, part_due,
+                     part_promote, part_give_back, NULL}},
+    [QUEUE_WAKE] = {"wake", DRAINS, move_wake, {part_keys, part_ready, NULL}},
+    [QUEUE_PAUSE] = {"pause", DRAINS, move_pause, {part_keys, part_ready, NULL}},
+    [QUEUE_LIST] = {"list",
+                    LOOKS,
+                    move_list,
+                    {part_keys, part_state, part_id, part_ready, NULL}},
+    [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, NULL}},
+    [QUEUE_WORKERS] = {"workers", LOOKS, move_workers, {part_keys, part_time, NULL}},
+};
+
+static void add_text(struct buf *out, const unsigned char *text)
+{
+    buf_add_str(out, (const char *)text);
+}
+
+static void put_together(const struct recipe *recipe, struct redis_script *ret)
+{
+    struct buf source = {0};
+    char *text;
+
+    buf_add_str(&source, recipe->flags);
+    for (const unsigned char *const *p = recipe->parts; *p != NULL; p++)
+        add_text(&source, *p);
+    add_text(&source, recipe->move);
+    must(!buf_failed(&source)); /* at the start, a few kilobytes */
+    ret->name = recipe->name;
+    text = buf_detach(&source, &ret->len);
+    ret->source = text;
+    redis_script_init(ret);
+}
+
+const struct redis_script *queue_script(enum queue_script which)
+{
+    static struct redis_script scripts[QUEUE_SCRIPTS];
+
+    if (scripts[which].source == NULL)
+        put_together(&recipes[which], &scripts[which]);
+    return &scripts[which];
+}

@@ -1,0 +1,35 @@
+/* scripts: the atomic moves of the queue protocol, as Lua (queue/lua, one file a move).
+ *
+ * Each takes the keys of queue_keys in order (enqueue takes fewer); what else it takes and gives
+ * stands at the head of its file. All but enqueue run also when Redis is at maxmemory, so that a
+ * full Redis can be drained. */
+#ifndef QUEUE_SCRIPTS_H
+#define QUEUE_SCRIPTS_H
+
+#include "shared/redis.h"
+
+enum queue_script {
+    QUEUE_ENQUEUE,
+    QUEUE_CLAIM,
+    QUEUE_SETTLE,
+    QUEUE_PROGRESS,
+    QUEUE_REGISTER,
+    QUEUE_UNREGISTER,
+    QUEUE_BEAT,
+    QUEUE_RECONCILE,
+    QUEUE_REAP,
+    QUEUE_WAKE,
+    QUEUE_PAUSE,
+    QUEUE_LIST,
+    QUEUE_COUNTS,
+    QUEUE_WORKERS,
+    QUEUE_SCRIPTS,
+};
+
+/* Put together and hashed at the first use; lives as long as the process. Not thread safe. */
+const struct redis_script *queue_script(enum queue_script which);
+
+/* How many jobs one call may give back; with `more` it is called again. */
+#define QUEUE_GIVE_BACK "128"
+
+#endif
