@@ -11,6 +11,13 @@
  * back what Redis thinks it holds and it never received. Settling twice is harmless; settling a job that
  * is no longer ours gives ERR_STALE. Settlements of one loop turn share one call; those that
  * could not be sent are kept and sent again after the reconnect (they are idempotent).
+ * A beat says whether the consumer is still registered, and how many claims Redis counts: more than
+ * arrived means a lost reply, which is given back. A process that was itself stopped (SIGSTOP, a
+ * frozen machine) cannot know whether its lease still stands: when no beat was answered for
+ * lease_ms, nothing is claimed or delivered until one is, and consumer_is_sure() tells a handler to
+ * begin no new effect before.
+ * If another process registers under the same host and instance, it takes over; this one loses its
+ * lease and comes back with growing delays.
  * Waiting uses a Redis connection of its own (BLPOP on the wake key); nothing is polled.
  * Loop thread only. */
 #ifndef QUEUE_CONSUMER_H
@@ -48,7 +55,8 @@ struct consumer_events {
     void *arg;
     /* Once per claimed job, never from inside a call into the consumer. */
     void (*on_claim)(void *arg, const struct claim *claim);
-    /* The lease was lost (stopped, cut off): everything held belongs to others now. Drop it; do not settle. */
+    /* The lease was lost (stopped, cut off): everything held belongs to others now. Drop it; do not settle.
+     * Settlements that were not certain have ended with ERR_STALE just before. */
     void (*on_lost)(void *arg);
     /* May be NULL. ready: claims can be made; why: "" or the reason. */
     void (*on_state)(void *arg, bool ready, const char *why);
@@ -56,7 +64,7 @@ struct consumer_events {
 
 struct consumer_options {
     const char *queue;
-    const char *host, *instance; /* instance: unique on the host, stable over restarts */
+    const char *host, *instance; /* 1..48 printable characters without space and ':'. instance: unique on the host, stable over restarts */
     const char *redis_url;       /* for the waiting connection */
     uint32_t beat_ms, lease_ms;  /* 0: 2000, 10000 */
     uint32_t info_slots;         /* shown by `millrace workers` */
@@ -72,13 +80,18 @@ MUST_USE enum err consumer_new(uv_loop_t *loop, struct redis *redis, const struc
 void consumer_start(struct consumer *c);
 /* The owner of redis passes its state changes on. */
 void consumer_on_redis(struct consumer *c, bool up);
-/* How many more jobs the worker has room for now. While it is above zero the consumer claims (in batches of at
+/* How many more jobs the worker has room for now. Claims under way are not counted off yet: what was
+ * asked for before the room shrank still arrives. While it is above zero the consumer claims (in batches of at
  * most 64) or waits; it counts down by itself at each claim. Call again whenever a slot frees. */
 void consumer_set_room(struct consumer *c, size_t room);
-/* Calls back once it is certain. cb may be NULL. */
+/* Calls back once it is certain. cb may be NULL. ERR_STALE at once: not held in that attempt, or settled
+ * already. ERR_STALE to the callback: not ours any more. (After a cut connection a job that has moved on since is
+ * taken for that, too.) ERR_CANCELED: closed before it was certain. */
 MUST_USE enum err consumer_settle(struct consumer *c, const struct settlement *s, settle_fn *cb, void *arg);
 /* pct 0..100; note may be NULL (cut at 200). Best effort, at most the newest per job and loop turn is sent. */
 void consumer_progress(struct consumer *c, const struct uuid *id, uint32_t attempt, unsigned pct, const char *note);
+/* Whether Redis has said, within the length of the lease, that the lease stands. */
+bool consumer_is_sure(const struct consumer *c);
 size_t consumer_held(const struct consumer *c);
 const char *consumer_name(const struct consumer *c);
 /* No more claims (a claim under way still arrives through on_claim). */

@@ -3,6 +3,9 @@
  *
  * The next due time is known after each look, so a timer stands at it (at most tick_ms away, and
  * a producer that schedules something earlier leaves a wake token whose taker looks again).
+ * Silence is judged by Redis's clock. After a connection was lost, or this process was itself stopped,
+ * nobody is reaped for the length of the lease: all others may have been cut off as well, and
+ * come back a moment later.
  * Each look is one bounded script per queue; if it was cut short by its bound it is repeated at once. */
 #ifndef QUEUE_REAPER_H
 #define QUEUE_REAPER_H
@@ -15,12 +18,14 @@ struct reaper_options {
     size_t n_queues;
     uint32_t tick_ms, lease_ms; /* 0: 1000, 10000 */
     const struct log_ctx *log;
-    /* May be NULL. One consumer's claims were given back: the worker logs and counts it, and removes the spool of a dead one on its own host. */
+    /* May be NULL. Some (or the last) of one consumer's claims were given back: the worker logs and counts it, and removes the spool of a dead one on its own host. */
     void (*on_reaped)(void *arg, const char *queue, const char *consumer, size_t jobs);
     void *arg;
 };
+/* Borrows redis, which must outlive it; copies the rest. ERR_MALFORMED names the queue that cannot be. */
 MUST_USE enum err reaper_new(uv_loop_t *loop, struct redis *redis, const struct reaper_options *opt, struct reaper **ret, struct fault *reterr);
 void reaper_start(struct reaper *r);
+/* on_closed (may be NULL) runs last, after what is in flight. */
 void reaper_close(struct reaper **r, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -1,0 +1,223 @@
+#include "queue/reaper.h"
+
+#include <inttypes.h>
+
+#include "queue/keys.h"
+#include "queue/scripts.h"
+#include "shared/clock.h"
+
+#define REAPER_MAGIC 0x52454150u
+#define TICK_MS      1000
+#define LEASE_MS     10000
+#define REPLY_HEAD   3 /* cut short, now, next due */
+
+struct watched {
+    struct reaper *reaper;
+    struct queue_keys keys;
+    bool looking;
+    uint64_t next_ms; /* on our clock */
+};
+
+struct reaper {
+    unsigned magic;
+    struct redis *redis;
+    const struct log_ctx *log;
+    void (*on_reaped)(void *arg, const char *queue, const char *consumer, size_t jobs);
+    void *arg;
+    uint32_t tick_ms, lease_ms;
+    uv_timer_t timer;
+    uint64_t reap_from_ms; /* before, silence says nothing */
+    uint64_t looked_ms;    /* when the timer last ran */
+    size_t looking;        /* calls in flight */
+    bool closing;
+    void (*on_closed)(void *arg);
+    void *closed_arg;
+    size_t n;
+    struct watched watched[];
+};
+
+static struct reaper *reaper_of(void *p)
+{
+    struct reaper *r = p;
+
+    must(r != NULL && r->magic == REAPER_MAGIC);
+    return r;
+}
+
+static void on_timer(uv_timer_t *t);
+
+/* --- closing --------------------------------------------------------------------------------- */
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct reaper *r = reaper_of(h->data);
+    void (*on_closed)(void *) = r->on_closed;
+    void *arg = r->closed_arg;
+
+    r->magic = 0;
+    free(r);
+    if (on_closed != NULL)
+        on_closed(arg);
+}
+
+static void close_if_done(struct reaper *r)
+{
+    if (r->closing && r->looking == 0 && !uv_is_closing((uv_handle_t *)&r->timer))
+        uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+}
+
+void reaper_close(struct reaper **r, void (*on_closed)(void *arg), void *arg)
+{
+    struct reaper *reaper = reaper_of(*r);
+
+    *r = NULL;
+    reaper->closing = true;
+    reaper->on_closed = on_closed;
+    reaper->closed_arg = arg;
+    (void)uv_timer_stop(&reaper->timer);
+    close_if_done(reaper);
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+static void set_timer(struct reaper *r)
+{
+    uint64_t now_ms = clock_now_ms(), next_ms = now_ms + r->tick_ms;
+
+    if (r->closing)
+        return;
+    for (size_t i = 0; i < r->n; i++) {
+        if (!r->watched[i].looking && r->watched[i].next_ms < next_ms)
+            next_ms = r->watched[i].next_ms;
+    }
+    (void)uv_timer_start(&r->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+static uint64_t number_of(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 ? (uint64_t)reply->integer
+                                                                    : 0;
+}
+
+static void tell_reaped(struct watched *w, const redisReply *name, const redisReply *jobs)
+{
+    struct reaper *r = w->reaper;
+
+    if (name->type != REDIS_REPLY_STRING)
+        return;
+    log_debug(r->log, "reaper.reaped", LOG_S("queue", w->keys.queue),
+              LOG_S("consumer", name->str), LOG_U("jobs", number_of(jobs)));
+    if (r->on_reaped != NULL)
+        r->on_reaped(r->arg, w->keys.queue, name->str, (size_t)number_of(jobs));
+}
+
+/* How long until this queue needs a look again. */
+static uint64_t rest_ms(const struct reaper *r, const redisReply *reply)
+{
+    uint64_t now_ms = number_of(reply->element[1]), due_ms = number_of(reply->element[2]);
+
+    if (number_of(reply->element[0]) > 0)
+        return 0;
+    if (due_ms == 0 || due_ms > now_ms + r->tick_ms)
+        return r->tick_ms;
+    return due_ms > now_ms ? due_ms - now_ms : 0;
+}
+
+static void distrust_silence(struct reaper *r)
+{
+    r->reap_from_ms = clock_now_ms() + r->lease_ms;
+}
+
+static void on_looked(void *arg, enum err e, const redisReply *reply)
+{
+    struct watched *w = arg;
+    struct reaper *r = reaper_of(w->reaper);
+
+    w->looking = false;
+    r->looking--;
+    w->next_ms = clock_now_ms() + r->tick_ms;
+    if (e == ERR_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= REPLY_HEAD) {
+        w->next_ms = clock_now_ms() + rest_ms(r, reply);
+        for (size_t i = REPLY_HEAD; i + 2 <= reply->elements && !r->closing; i += 2)
+            tell_reaped(w, reply->element[i], reply->element[i + 1]);
+    } else if (!redis_is_up(r->redis)) {
+        distrust_silence(r);
+    }
+    set_timer(r);
+    close_if_done(r);
+}
+
+static void look(struct watched *w)
+{
+    struct reaper *r = w->reaper;
+    char lease[16];
+    struct slice args[] = {slice_of("", 0), SLICE_LIT(QUEUE_GIVE_BACK), w->keys.active_prefix};
+
+    (void)snprintf(lease, sizeof lease, "%" PRIu32,
+                   clock_now_ms() >= r->reap_from_ms ? r->lease_ms : 0);
+    args[0] = slice_str(lease);
+    w->looking = redis_call(r->redis,
+                            &(struct redis_call){.script = queue_script(QUEUE_REAP),
+                                                 .n_keys = QUEUE_KEYS,
+                                                 .keys = w->keys.key,
+                                                 .n_args = COUNT_OF(args),
+                                                 .args = args},
+                            on_looked, w) == ERR_OK;
+    if (w->looking)
+        r->looking++;
+    else
+        w->next_ms = clock_now_ms() + r->tick_ms;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    struct reaper *r = reaper_of(t->data);
+    uint64_t now_ms = clock_now_ms();
+
+    if (!redis_is_up(r->redis) || now_ms - r->looked_ms > r->tick_ms + r->lease_ms / 2)
+        distrust_silence(r);
+    r->looked_ms = now_ms;
+    for (size_t i = 0; i < r->n; i++) {
+        if (!r->watched[i].looking && r->watched[i].next_ms <= now_ms)
+            look(&r->watched[i]);
+    }
+    set_timer(r);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+void reaper_start(struct reaper *r)
+{
+    r->looked_ms = clock_now_ms();
+    set_timer(r);
+}
+
+enum err reaper_new(uv_loop_t *loop, struct redis *redis, const struct reaper_options *opt,
+                    struct reaper **ret, struct fault *reterr)
+{
+    struct reaper *r = calloc(1, sizeof *r + opt->n_queues * sizeof r->watched[0]);
+
+    if (r == NULL)
+        return fault_set(reterr, ERR_NOMEM, 0, "reaper: out of memory");
+    r->magic = REAPER_MAGIC;
+    r->redis = redis;
+    r->log = opt->log;
+    r->on_reaped = opt->on_reaped;
+    r->arg = opt->arg;
+    r->tick_ms = opt->tick_ms == 0 ? TICK_MS : opt->tick_ms;
+    r->lease_ms = opt->lease_ms == 0 ? LEASE_MS : opt->lease_ms;
+    r->n = opt->n_queues;
+    for (size_t i = 0; i < r->n; i++) {
+        enum err e = keys_init(&r->watched[i].keys, opt->queues[i], reterr);
+
+        if (e != ERR_OK) {
+            free(r);
+            return e;
+        }
+        r->watched[i].reaper = r;
+    }
+    must(uv_timer_init(loop, &r->timer) == 0);
+    r->timer.data = r;
+    *ret = r;
+    return ERR_OK;
+}
