@@ -29,12 +29,12 @@ struct render_limits {
     uint64_t memory_bytes;  /* RLIMIT_AS of the child; default 2 GiB; 0: none */
 };
 struct render_pool_options {
-    const char *program;   /* path of millrace-render */
-    const char *spool_dir; /* exists; emptied of earlier r* directories at start */
-    unsigned renderers;    /* 0: one per core */
-    unsigned recycle_jobs; /* 0: 1000 */
-    uint64_t recycle_rss;  /* 0: 512 MiB: retired after an order that leaves it above */
-    uint32_t hello_ms;     /* 0: 10000 */
+    const char *program;         /* path of millrace-render */
+    const char *spool_dir;       /* exists; emptied of earlier r* directories at start */
+    unsigned renderers;          /* 0: one per core */
+    unsigned recycle_jobs;       /* 0: 1000 */
+    uint64_t recycle_rss;        /* 0: 512 MiB: retired after an order that leaves it above */
+    uint32_t hello_ms;           /* 0: 10000 */
     struct render_limits limits; /* zero fields: the defaults */
     struct metrics *metrics;     /* may be NULL */
     const struct log_ctx *log;
@@ -43,13 +43,13 @@ struct render_pool_options {
 struct render_order {
     const struct uuid *job;
     uint32_t attempt;
-    const char *source_path;  /* linked into the child's directory; stays the caller's */
-    struct slice args;        /* encoded args of the image job: outputs, auto_orient (queue/spec.h) */
+    const char *source_path; /* linked into the child's directory; stays the caller's */
+    struct slice args; /* encoded args of the image job: outputs, auto_orient (queue/spec.h) */
     uint32_t timeout_ms;
 };
 struct render_output {
     char name[JOB_NAME_MAX + 1];
-    char *path;               /* file the caller now owns: rename or unlink it */
+    char *path; /* file the caller now owns: rename or unlink it */
     enum image_format format;
     uint32_t width, height;
     uint64_t bytes;
@@ -65,18 +65,21 @@ struct render_report {
 /* Errors: MALFORMED (not an image, broken), TOO_BIG (a limit, named with the measured value), UNSUPPORTED (format),
  * TIMEOUT (killed at the deadline), CRASHED (signal; native = signal number; the text says which and the memory peak), NOMEM,
  * CANCELED, IO. */
-typedef void render_done_fn(void *arg, enum err e, const struct render_report *report, const struct fault *why);
+typedef void render_done_fn(void *arg, enum err e, const struct render_report *report,
+                            const struct fault *why);
 typedef void render_progress_fn(void *arg, unsigned pct);
 typedef void render_pool_closed_fn(void *arg);
 
-MUST_USE enum err render_pool_new(uv_loop_t *loop, const struct render_pool_options *opt, struct render_pool **ret, struct fault *reterr);
+MUST_USE enum err render_pool_new(uv_loop_t *loop, const struct render_pool_options *opt,
+                                  struct render_pool **ret, struct fault *reterr);
 /* on_idle (may be NULL) runs whenever a renderer becomes free. */
 void render_pool_start(struct render_pool *p, void (*on_idle)(void *arg), void *arg);
 size_t render_pool_size(const struct render_pool *p);
 /* Orders wait in line for a free renderer (the worker claims only what it has room for, so the line is short);
  * timeout_ms counts from the moment a renderer takes it. ERR_BUSY when 1000 wait. *ret is valid until on_done. */
-MUST_USE enum err render_pool_run(struct render_pool *p, const struct render_order *order, render_progress_fn *on_progress,
-                                  render_done_fn *on_done, void *arg, struct render_ticket **ret, struct fault *reterr);
+MUST_USE enum err render_pool_run(struct render_pool *p, const struct render_order *order,
+                                  render_progress_fn *on_progress, render_done_fn *on_done,
+                                  void *arg, struct render_ticket **ret, struct fault *reterr);
 /* Kills the renderer if it has begun; on_done comes soon with ERR_CANCELED. */
 void render_pool_cancel(struct render_ticket *t);
 /* Kills all; orders end with ERR_CANCELED; directories are removed; on_closed runs last. */

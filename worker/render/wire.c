@@ -2,7 +2,8 @@
 
 #include "shared/mp.h"
 
-static const struct mp_limits LIMITS = {.max_depth = 4, .max_items = 1024, .max_bytes = WIRE_BODY_MAX};
+static const struct mp_limits LIMITS = {
+    .max_depth = 4, .max_items = 1024, .max_bytes = WIRE_BODY_MAX};
 
 static void put_be32(char *dst, uint32_t v)
 {
@@ -222,7 +223,8 @@ static bool get_format(const msgpack_object *map, const char *key, enum image_fo
 {
     const msgpack_object *o = mp_get(map, key);
 
-    return o != NULL && o->type == MSGPACK_OBJECT_STR && image_format_parse(mp_as_slice(o), ret);
+    return o != NULL && o->type == MSGPACK_OBJECT_STR &&
+           image_format_parse(mp_as_slice(o), ret);
 }
 
 static bool read_hello(const msgpack_object *map, struct wire_msg *ret)
@@ -266,7 +268,8 @@ static bool read_outputs(const msgpack_object *map, struct wire_report *m)
 {
     const msgpack_object *list = mp_get(map, "outputs");
 
-    if (list == NULL || list->type != MSGPACK_OBJECT_ARRAY || list->via.array.size > WIRE_OUTPUTS_MAX)
+    if (list == NULL || list->type != MSGPACK_OBJECT_ARRAY ||
+        list->via.array.size > WIRE_OUTPUTS_MAX)
         return false;
     m->n_outputs = list->via.array.size;
     for (size_t i = 0; i < m->n_outputs; i++) {
@@ -313,7 +316,8 @@ static const struct {
     [WIRE_CRASH] = {"crash", read_crash},
 };
 
-static enum err read_message(const msgpack_object *map, struct wire_msg *ret, struct fault *reterr)
+static enum err read_message(const msgpack_object *map, struct wire_msg *ret,
+                             struct fault *reterr)
 {
     const msgpack_object *kind = map->type == MSGPACK_OBJECT_MAP ? mp_get(map, "m") : NULL;
 
@@ -324,7 +328,8 @@ static enum err read_message(const msgpack_object *map, struct wire_msg *ret, st
             continue;
         ret->kind = (enum wire_kind)i;
         if (!KINDS[i].read(map, ret))
-            return fault_set(reterr, ERR_MALFORMED, 0, "a %s that lacks a field", KINDS[i].name);
+            return fault_set(reterr, ERR_MALFORMED, 0, "a %s that lacks a field",
+                             KINDS[i].name);
         return ERR_OK;
     }
     return fault_set(reterr, ERR_MALFORMED, 0, "a message of an unknown kind");

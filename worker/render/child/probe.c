@@ -8,7 +8,10 @@ struct magic {
     size_t len;
     const char *name;
 };
-#define MAGIC(at, bytes, name) {(at), (bytes), sizeof(bytes) - 1, (name)}
+#define MAGIC(at, bytes, name)                   \
+    {                                            \
+        (at), (bytes), sizeof(bytes) - 1, (name) \
+    }
 
 /* Seen often enough in uploads to deserve their name in the answer. */
 /* clang-format off */
@@ -85,7 +88,8 @@ static enum err refuse_stranger(struct slice f, struct fault *reterr)
 
         if (m->at + m->len <= f.len && memcmp(f.ptr + m->at, m->bytes, m->len) == 0)
             return fault_set(reterr, ERR_UNSUPPORTED, 0,
-                             "the source is %s; JPEG, PNG, WebP, AVIF and GIF are taken", m->name);
+                             "the source is %s; JPEG, PNG, WebP, AVIF and GIF are taken",
+                             m->name);
     }
     for (size_t i = 0; i < n; i++)
         (void)snprintf(hex + 3 * i, sizeof hex - 3 * i, " %02x", (uint8_t)f.ptr[i]);
@@ -93,8 +97,8 @@ static enum err refuse_stranger(struct slice f, struct fault *reterr)
                      "the source is no image that is known: it begins with%s", hex);
 }
 
-enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages, uint64_t max_pixels,
-                            struct fault *reterr)
+enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages,
+                            uint64_t max_pixels, struct fault *reterr)
 {
     uint64_t frame = (uint64_t)width * height;
 
@@ -103,14 +107,15 @@ enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages, uin
         return ERR_OK;
     if (pages == 1)
         return fault_set(reterr, ERR_TOO_BIG, 0,
-                         "the source is %u x %u = %llu pixels, the limit is %llu", width, height,
-                         (unsigned long long)frame, (unsigned long long)max_pixels);
+                         "the source is %u x %u = %llu pixels, the limit is %llu", width,
+                         height, (unsigned long long)frame, (unsigned long long)max_pixels);
     return fault_set(reterr, ERR_TOO_BIG, 0,
-                     "the source is %u x %u pixels in %u pages, the limit is %llu in all", width, height,
-                     pages, (unsigned long long)max_pixels);
+                     "the source is %u x %u pixels in %u pages, the limit is %llu in all",
+                     width, height, pages, (unsigned long long)max_pixels);
 }
 
-enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret, struct fault *reterr)
+enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,
+                     struct fault *reterr)
 {
     struct probe p = {0};
     probe_walk_fn *walk;
@@ -122,7 +127,8 @@ enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret, 
         return refuse_stranger(file, reterr);
     wrong = walk(file, &p);
     if (wrong != NULL)
-        return fault_set(reterr, ERR_MALFORMED, 0, "broken %s: %s", image_format_name(p.format), wrong);
+        return fault_set(reterr, ERR_MALFORMED, 0, "broken %s: %s", image_format_name(p.format),
+                         wrong);
     if (p.width == 0 || p.height == 0)
         return fault_set(reterr, ERR_MALFORMED, 0, "broken %s: it has no size",
                          image_format_name(p.format));

@@ -17,9 +17,10 @@ struct probe {
 
 /* UNSUPPORTED names what was seen instead; MALFORMED: cut off, or lengths that lie; TOO_BIG: over
  * max_pixels by its own header. */
-MUST_USE enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret, struct fault *reterr);
+MUST_USE enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,
+                              struct fault *reterr);
 /* The same check for sizes that are learned later, times pages. */
-MUST_USE enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages, uint64_t max_pixels,
-                                     struct fault *reterr);
+MUST_USE enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages,
+                                     uint64_t max_pixels, struct fault *reterr);
 
 #endif

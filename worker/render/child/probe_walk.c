@@ -37,17 +37,14 @@ static bool jpeg_has_no_length(unsigned marker)
 /* All frame headers (SOF0..15) but the tables that share their range: DHT, JPG, DAC. */
 static bool jpeg_is_frame(unsigned marker)
 {
-    return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 &&
+           marker != 0xcc;
 }
 
-static const char *jpeg_frame(struct slice f, size_t at, size_t len, unsigned marker, struct probe *ret)
+static const char *jpeg_frame(struct slice f, size_t at, size_t len, struct probe *ret)
 {
     if (len < 8)
         return "its frame header is too short";
-    if (probe_be(f, at + 2, 1) != 8)
-        return "only 8 bits a sample are taken";
-    if (marker == 0xc3 || (marker >= 0xc5 && marker <= 0xc7) || marker >= 0xcb)
-        return "lossless and hierarchical JPEG are not taken";
     if (ret->width != 0)
         return "it has two frames";
     probe_grow(ret, probe_be(f, at + 5, 2), probe_be(f, at + 3, 2));
@@ -81,7 +78,7 @@ const char *probe_walk_jpeg(struct slice f, struct probe *ret)
         if (marker == 0xda)
             return ret->width == 0 ? "its picture has no header" : NULL;
         if (jpeg_is_frame(marker))
-            wrong = jpeg_frame(f, at, len, marker, ret);
+            wrong = jpeg_frame(f, at, len, ret);
         if (wrong != NULL)
             return wrong;
         at += len;
@@ -113,7 +110,8 @@ static const char *gif_image(struct slice f, size_t at, struct probe *ret)
 {
     if (f.len - at < 9)
         return "it is cut off";
-    probe_grow(ret, probe_le(f, at, 2) + probe_le(f, at + 4, 2), probe_le(f, at + 2, 2) + probe_le(f, at + 6, 2));
+    probe_grow(ret, probe_le(f, at, 2) + probe_le(f, at + 4, 2),
+               probe_le(f, at + 2, 2) + probe_le(f, at + 6, 2));
     at += 9 + gif_table_len((uint8_t)f.ptr[at + 8]);
     if (at >= f.len || gif_skip_blocks(f, at + 1) == 0)
         return "its picture is cut off";
@@ -195,7 +193,7 @@ const char *probe_walk_webp(struct slice f, struct probe *ret)
 
     if (end > f.len)
         return "it is shorter than its header says";
-    while (end - at >= 8 && at < end) {
+    while (at + 8 <= end) {
         uint64_t len = probe_le(f, at + 4, 4);
         const char *wrong;
 
@@ -205,8 +203,6 @@ const char *probe_walk_webp(struct slice f, struct probe *ret)
         if (wrong != NULL)
             return wrong;
         at += 8 + (size_t)(len + (len & 1));
-        if (at > end)
-            break;
     }
     return ret->width == 0 ? "it holds no picture" : NULL;
 }
@@ -215,12 +211,15 @@ const char *probe_walk_webp(struct slice f, struct probe *ret)
 
 #define AVIF_DEPTH_MAX 4
 
-/* How many bytes stand before the boxes inside this one; 0: nothing inside concerns us. */
-static size_t avif_inner(struct slice f, size_t at)
+/* True for the boxes whose insides lead to the size; *ret_skip bytes of theirs come first. */
+static bool avif_opens(struct slice f, size_t at, size_t *ret_skip)
 {
-    if (probe_is(f, at, "meta"))
-        return 4; /* version and flags */
-    return probe_is(f, at, "iprp") || probe_is(f, at, "ipco") ? SIZE_MAX : 0;
+    if (probe_is(f, at, "meta")) {
+        *ret_skip = 4; /* version and flags */
+        return true;
+    }
+    *ret_skip = 0;
+    return probe_is(f, at, "iprp") || probe_is(f, at, "ipco");
 }
 
 /* Reads the head of the box at `at`. Gives false if it does not fit before end. */
@@ -246,36 +245,35 @@ static bool avif_box(struct slice f, size_t at, size_t end, size_t *ret_head, si
 }
 
 /* ispe holds the size of an item; tiles of a grid are smaller than the whole, which has its own. */
-static const char *avif_walk(struct slice f, size_t at, size_t end, struct probe *ret)
+static const char *avif_walk(struct slice f, struct probe *ret)
 {
-    size_t ends[AVIF_DEPTH_MAX] = {end};
+    size_t ends[AVIF_DEPTH_MAX] = {f.len};
+    size_t at = 0;
     unsigned depth = 0;
 
     for (;;) {
-        size_t head, len, inner;
+        size_t head, len, skip;
 
         while (at == ends[depth] && depth > 0)
             depth--;
-        if (at == ends[depth])
+        if (depth == 0 && f.len - at < 8)
             return NULL;
         if (!avif_box(f, at, ends[depth], &head, &len))
             return "a box is longer than the file";
         if (probe_is(f, at + 4, "ispe") && len >= head + 12)
             probe_grow(ret, probe_be(f, at + head + 4, 4), probe_be(f, at + head + 8, 4));
-        inner = avif_inner(f, at + 4);
-        inner = inner == SIZE_MAX ? head : inner == 0 ? 0 : head + inner;
-        if (inner == 0 || inner > len || depth + 1 == AVIF_DEPTH_MAX) {
+        if (!avif_opens(f, at + 4, &skip) || head + skip > len || depth + 1 == AVIF_DEPTH_MAX) {
             at += len;
             continue;
         }
         ends[++depth] = at + len;
-        at += inner;
+        at += head + skip;
     }
 }
 
 const char *probe_walk_avif(struct slice f, struct probe *ret)
 {
-    const char *wrong = avif_walk(f, 0, f.len, ret);
+    const char *wrong = avif_walk(f, ret);
 
     if (wrong != NULL)
         return wrong;

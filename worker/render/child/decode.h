@@ -1,0 +1,32 @@
+/* decode: from a file's bytes to pixels that the rest can count on: 8 bits a sample, grey or sRGB
+ * (or RGB with a profile that the resize converts), with or without alpha, first page only.
+ *
+ * Broken and truncated files fail (fail_on=error); what cameras get slightly wrong is a warning to
+ * the codecs and passes. Only the format's own loader is ever called. */
+#ifndef WORKER_RENDER_CHILD_DECODE_H
+#define WORKER_RENDER_CHILD_DECODE_H
+
+#include "worker/render/child/probe.h"
+#include "worker/render/child/vimage.h"
+
+struct decode {
+    struct slice file; /* borrowed; must outlive every image made from it */
+    enum image_format format;
+    uint32_t width, height; /* as stored */
+    unsigned orientation;   /* EXIF, 1..8 */
+    VipsImage *header;
+};
+
+/* Probes, opens the header and checks the limit: costs no pixels. */
+MUST_USE enum err decode_open(struct slice file, uint64_t max_pixels, struct decode *ret,
+                              struct fault *reterr);
+/* A lazy image, to be read once from top to bottom, 1/shrink of the size (JPEG and WebP;
+ * the others give the full size). Once a decode. */
+MUST_USE enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret,
+                                struct fault *reterr);
+void decode_done(struct decode *d);
+
+/* Blocks every loader but those that decode.c calls. Once, after VIPS_INIT. */
+void decode_allow_list(void);
+
+#endif

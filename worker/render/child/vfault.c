@@ -1,0 +1,53 @@
+#include "worker/render/child/vfault.h"
+
+#include <string.h>
+#include <vips/vips.h>
+
+#include "worker/render/wire.h"
+
+/* The first that is found decides. Lower case, as in the texts of 8.14 to 8.18 and of the codecs. */
+static const struct {
+    const char *part;
+    enum err err;
+} PATTERNS[] = {
+    {"out of memory", ERR_NOMEM},
+    {"unable to allocate", ERR_NOMEM},
+    {"memory allocation", ERR_NOMEM},
+    {"insufficient memory", ERR_NOMEM},
+    {"cannot allocate", ERR_NOMEM},
+    {"no space left", ERR_IO},
+    {"file too large", ERR_IO},
+    {"input/output error", ERR_IO},
+    {"write error", ERR_IO},
+    {"security limit", ERR_TOO_BIG},
+    {"exceeds", ERR_TOO_BIG},
+    {"too large", ERR_TOO_BIG},
+    {"image size limit", ERR_TOO_BIG},
+    {"unsupported", ERR_UNSUPPORTED},
+    {"not supported", ERR_UNSUPPORTED},
+    {"operation is blocked", ERR_UNSUPPORTED},
+    {"no known", ERR_UNSUPPORTED},
+};
+
+enum err vfault_classify(const char *text, enum err fallback)
+{
+    for (size_t i = 0; i < COUNT_OF(PATTERNS); i++) {
+        if (strcasestr(text, PATTERNS[i].part) != NULL)
+            return PATTERNS[i].err;
+    }
+    return fallback;
+}
+
+enum err vfault_take(struct fault *reterr, enum err fallback, const char *what)
+{
+    char *text = vips_error_buffer_copy();
+    enum err e = vfault_classify(text, fallback);
+
+    /* Later lines repeat the first in other words. */
+    text[strcspn(text, "\n")] = '\0';
+    wire_printable(text);
+    (void)fault_set(reterr, e, 0, "%s: %s", what,
+                    text[0] == '\0' ? "libvips gave no reason" : text);
+    g_free(text);
+    return e;
+}

@@ -1,0 +1,99 @@
+#include "worker/render/child/warmup.h"
+
+#include "worker/render/child/decode.h"
+#include "worker/render/child/encode.h"
+#include "worker/render/child/ops.h"
+#include "worker/render/child/vfault.h"
+
+#define SIDE 32
+
+/* One transparent pixel; there is no GIF encoder here to make one with. */
+static const char GIF[] =
+    "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
+
+void warmup_plugins(void)
+{
+    static const char no_picture[] = "\0\0\0\x18"
+                                     "ftypavif\0\0\0\0avifmif1";
+    VipsImage *im = NULL;
+
+    if (vips_heifload_buffer((void *)(uintptr_t)no_picture, sizeof no_picture - 1, &im, NULL) ==
+        0)
+        vimage_drop(&im);
+    vips_error_clear();
+}
+
+static enum err decode_back(const void *bytes, size_t len, struct fault *reterr)
+{
+    AUTO(vimage_drop) VipsImage *im = NULL;
+    struct ops_scale how = {.to = {SIDE / 4, SIDE / 4}, .orientation = 1, .settle = true};
+    AUTO(vimage_drop) VipsImage *small = NULL;
+    struct decode d;
+    enum err e = decode_open(slice_of(bytes, len), 1 << 20, &d, reterr);
+
+    if (e != ERR_OK)
+        return e;
+    e = decode_pixels(&d, 1, &im, reterr);
+    if (e == ERR_OK)
+        e = ops_scale(im, &how, &small, reterr);
+    decode_done(&d);
+    return e;
+}
+
+static enum err round_trip(VipsImage *im, enum image_format f, struct fault *reterr)
+{
+    VipsTarget *to = vips_target_new_to_memory();
+    VipsBlob *blob = NULL;
+    const void *bytes;
+    size_t len;
+    enum err e;
+
+    if (to == NULL)
+        return vfault_take(reterr, ERR_NOMEM, "warm-up");
+    e = encode_target(im, f, 0, to, reterr);
+    if (e == ERR_OK) {
+        g_object_get(to, "blob", &blob, NULL);
+        bytes = vips_blob_get(blob, &len);
+        e = decode_back(bytes, len, reterr);
+        vips_area_unref(VIPS_AREA(blob));
+    }
+    g_object_unref(to);
+    return e;
+}
+
+static enum err warm_colours(VipsImage *im, struct fault *reterr)
+{
+    AUTO(vimage_drop) VipsImage *cmyk = NULL;
+    AUTO(vimage_drop) VipsImage *rgb = NULL;
+
+    if (vips_colourspace(im, &cmyk, VIPS_INTERPRETATION_CMYK, NULL) != 0 ||
+        vips_colourspace(cmyk, &rgb, VIPS_INTERPRETATION_sRGB, NULL) != 0 ||
+        !vimage_settle(&rgb))
+        return vfault_take(reterr, ERR_INTERNAL, "warm-up");
+    return ERR_OK;
+}
+
+static enum err make_picture(VipsImage **ret, struct fault *reterr)
+{
+    AUTO(vimage_drop) VipsImage *black = NULL;
+
+    if (vips_black(&black, SIDE, SIDE, "bands", 3, NULL) != 0 ||
+        vips_copy(black, ret, "interpretation", VIPS_INTERPRETATION_sRGB, NULL) != 0)
+        return vfault_take(reterr, ERR_INTERNAL, "warm-up");
+    return ERR_OK;
+}
+
+enum err warmup_codecs(struct fault *reterr)
+{
+    static const enum image_format formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_AVIF};
+    AUTO(vimage_drop) VipsImage *im = NULL;
+    enum err e = make_picture(&im, reterr);
+
+    for (size_t i = 0; i < COUNT_OF(formats) && e == ERR_OK; i++)
+        e = round_trip(im, formats[i], reterr);
+    if (e == ERR_OK)
+        e = decode_back(GIF, sizeof GIF - 1, reterr);
+    if (e == ERR_OK)
+        e = warm_colours(im, reterr);
+    return e;
+}
