@@ -142,28 +142,29 @@ static void fill_row(struct pg_array *a, unsigned i)
     pg_array_i16(&a[7], (int16_t)i);
 }
 
+static const Oid elements[COLUMNS] = {PG_OID_INT8, PG_OID_TEXT,  PG_OID_BYTEA,
+                                      PG_OID_UUID, PG_OID_JSONB, PG_OID_TIMESTAMPTZ,
+                                      PG_OID_INT4, PG_OID_INT2};
+static const Oid types[COLUMNS] = {
+    PG_OID_INT8_ARRAY,  PG_OID_TEXT_ARRAY,        PG_OID_BYTEA_ARRAY, PG_OID_UUID_ARRAY,
+    PG_OID_JSONB_ARRAY, PG_OID_TIMESTAMPTZ_ARRAY, PG_OID_INT4_ARRAY,  PG_OID_INT2_ARRAY};
+static const char insert_wide[] =
+    "INSERT INTO wide SELECT * FROM unnest($1::int8[], $2::text[], $3::bytea[], "
+    "$4::uuid[], $5::jsonb[], $6::timestamptz[], $7::int4[], $8::int2[])";
+static const char check_wide[] =
+    "SELECT count(*), count(t), count(at), "
+    "bool_and(CASE WHEN n % 3 = 0 THEN "
+    "  t IS NULL AND b IS NULL AND u IS NULL AND j IS NULL AND at IS NULL AND i IS NULL "
+    "  AND s IS NULL "
+    "ELSE t = 'row ' || n || ' é' AND b = '\\x00ff00' "
+    "  AND u = (lpad(to_hex(n / 256), 2, '0') || repeat('0', 28) "
+    "           || lpad(to_hex(n % 256), 2, '0'))::uuid "
+    "  AND j = jsonb_build_object('n', n) AND i = -n AND s = n "
+    "  AND (at = to_timestamp((1700000000000 + n) / 1000.0)) IS DISTINCT FROM false "
+    "END) FROM wide";
+
 static void a_thousand_rows_go_in_as_binary_arrays(void **state)
 {
-    static const Oid elements[COLUMNS] = {PG_OID_INT8, PG_OID_TEXT,  PG_OID_BYTEA,
-                                          PG_OID_UUID, PG_OID_JSONB, PG_OID_TIMESTAMPTZ,
-                                          PG_OID_INT4, PG_OID_INT2};
-    static const Oid types[COLUMNS] = {
-        PG_OID_INT8_ARRAY,  PG_OID_TEXT_ARRAY,        PG_OID_BYTEA_ARRAY, PG_OID_UUID_ARRAY,
-        PG_OID_JSONB_ARRAY, PG_OID_TIMESTAMPTZ_ARRAY, PG_OID_INT4_ARRAY,  PG_OID_INT2_ARRAY};
-    static const char insert[] =
-        "INSERT INTO wide SELECT * FROM unnest($1::int8[], $2::text[], $3::bytea[], "
-        "$4::uuid[], $5::jsonb[], $6::timestamptz[], $7::int4[], $8::int2[])";
-    static const char check[] =
-        "SELECT count(*), count(t), count(at), "
-        "bool_and(CASE WHEN n % 3 = 0 THEN "
-        "  t IS NULL AND b IS NULL AND u IS NULL AND j IS NULL AND at IS NULL AND i IS NULL "
-        "  AND s IS NULL "
-        "ELSE t = 'row ' || n || ' é' AND b = '\\x00ff00' "
-        "  AND u = (lpad(to_hex(n / 256), 2, '0') || repeat('0', 28) "
-        "           || lpad(to_hex(n % 256), 2, '0'))::uuid "
-        "  AND j = jsonb_build_object('n', n) AND i = -n AND s = n "
-        "  AND (at = to_timestamp((1700000000000 + n) / 1000.0)) IS DISTINCT FROM false "
-        "END) FROM wide";
     const char *values[COLUMNS];
     int lengths[COLUMNS], formats[COLUMNS];
     struct pg_array a[COLUMNS];
@@ -188,7 +189,7 @@ static void a_thousand_rows_go_in_as_binary_arrays(void **state)
     open_pool(&r, 1);
     assert_int_equal(rig_query(&r,
                                &(const struct pg_query){.name = "wide",
-                                                        .sql = insert,
+                                                        .sql = insert_wide,
                                                         .n = COLUMNS,
                                                         .types = types,
                                                         .values = values,
@@ -201,7 +202,7 @@ static void a_thousand_rows_go_in_as_binary_arrays(void **state)
     rig_wait_answers(&r, 1);
     assert_string_equal(got.why, "");
     rig_close(&r);
-    said = pgserver_ask(server, check);
+    said = pgserver_ask(server, check_wide);
     assert_string_equal(said, "1000|666|333|t");
     free(said);
 }
