@@ -96,7 +96,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps run demo unit test lint layers docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test lint layers docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -194,8 +194,15 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_OBJ) $(UNIT_LIBS) $(LLHT
 $(B)/tests/unit/test_render_%.o: PKG_CFLAGS += $(VIPS_CFLAGS)
 comma := ,
 
-unit: $(UNIT_BIN)
+unit-programs: $(UNIT_BIN)
+unit: unit-programs programs
 	@scripts/run-units $(UNIT_BIN)
+
+# Everything: units and whole-system tests, in debug and once more under ASan and UBSan.
+test: deps-test
+	@scripts/test $(if $(MODES),--modes $(MODES)) $(ARGS)
+deps-test deps-lint:
+	@scripts/deps $(patsubst deps-%,%,$@)
 
 # --- lint ------------------------------------------------------------------------------------
 # Includes are written from the root, so the layering can be read and checked.
