@@ -55,7 +55,11 @@ MUST_USE enum err ledger_new(uv_loop_t *loop, struct pg *pg, const struct ledger
 MUST_USE enum err ledger_record(struct ledger *l, const struct ledger_outcome *o, ledger_recorded_fn *cb, void *arg);
 bool ledger_has_room(const struct ledger *l, size_t n);
 size_t ledger_held(const struct ledger *l);
-/* Held outcomes end with ERR_CANCELED (their jobs come back through the lease). */
+/* Why nothing gets through at the moment; err is ERR_OK when it does. A schema that is not there, or too
+ * old, shows here: outcomes are held until it is mended, since no row is to blame. */
+void ledger_trouble(const struct ledger *l, struct fault *ret);
+/* Held outcomes end with ERR_CANCELED (their jobs come back through the lease). on_closed runs last, after
+ * the statements in flight were answered; pg_close() hurries these. */
 void ledger_close(struct ledger **l, ledger_closed_fn *on_closed, void *arg);
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -105,5 +109,9 @@ MUST_USE enum err ledger_migrate(const char *pg_url, void (*say)(void *arg, cons
 unsigned ledger_version_wanted(void);
 typedef void ledger_version_fn(void *arg, enum err e, unsigned version);
 MUST_USE enum err ledger_version(struct pg *pg, ledger_version_fn *cb, void *arg);
+/* Makes the missing monthly partitions, that many months ahead. Migrating does so too, and every ledger at its
+ * start and each 6 hours. made: how many were missing. */
+typedef void ledger_partitions_fn(void *arg, enum err e, unsigned made);
+MUST_USE enum err ledger_partitions(struct pg *pg, unsigned months, ledger_partitions_fn *cb, void *arg);
 
 #endif
