@@ -64,7 +64,7 @@ class Process:
     """One child with its log file."""
 
     def __init__(self, name, argv, log, env=None, **kw):
-        self.name, self.log = name, Path(log)
+        self.name, self.log, self.asked = name, Path(log), False
         with open(self.log, "ab") as out:
             self.popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, start_new_session=True, **kw)
@@ -76,16 +76,22 @@ class Process:
     def alive(self):
         return self.popen.poll() is None
 
-    def signal(self, number):
+    def send(self, number):
         if self.alive():
             self.popen.send_signal(number)
+
+    def ask(self, number=signal.SIGTERM):
+        """Asks it to end, once."""
+        if not self.asked:
+            self.asked = True
+            self.send(number)
 
     def wait(self, timeout_s=60):
         return self.popen.wait(timeout_s)
 
     def stop(self, number=signal.SIGTERM, timeout_s=60):
-        """Gives the exit status; kills what does not end in time."""
-        self.signal(number)
+        """Gives the exit status; kills what does not end in time. A second SIGTERM would cut a drain short."""
+        self.ask(number)
         try:
             return self.popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -332,8 +338,8 @@ class Stack:
     def stop(self):
         """Newest first: workers let go of their jobs, then the API, then what they talk to."""
         codes = {}
-        for name, w in self.workers.items():
-            w.signal(signal.SIGTERM)
+        for w in self.workers.values():
+            w.ask()
         for name, w in self.workers.items():
             codes[f"worker {name}"] = w.stop()
         self.workers = {}

@@ -67,7 +67,7 @@ class Client:
             return cursor.fetchall()
 
     def row(self, job_id):
-        rows = self.rows("select state_name, attempt, error, error_text from job_list where id = %s", job_id)
+        rows = self.rows("select state, attempt, error, error_text from job_list where id = %s", job_id)
         return rows[0] if rows else None
 
     # --- Redis
