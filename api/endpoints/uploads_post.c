@@ -29,6 +29,7 @@ struct upload {
     uint64_t bytes;
     bool busy;   /* a pool thread works for it */
     bool whole;  /* no more bytes will come */
+    bool last;   /* the write under way is the last: a pool thread must not look at whole */
     bool braked; /* the client waits */
     enum err err;
     int native;
@@ -111,7 +112,7 @@ static void work_on_thread(uv_work_t *work)
     struct upload *u = CONTAINER(work, struct upload, work);
 
     write_all(u);
-    if (u->err == ERR_OK && u->whole)
+    if (u->err == ERR_OK && u->last)
         name_it(u);
 }
 
@@ -164,6 +165,7 @@ static void start_work(struct upload *u)
     u->waiting = empty;
     buf_clear(&u->waiting);
     u->busy = true;
+    u->last = u->whole;
     must(uv_queue_work(loop_uv(u->api->loop), &u->work, work_on_thread, on_worked) == 0);
 }
 
