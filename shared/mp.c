@@ -2,8 +2,9 @@
 
 #include "shared/utf8.h"
 
-#define PAIRS_MAX 64 /* of a map: duplicate keys are looked for among these */
-#define DEPTH_MAX 32 /* what msgpack-c itself bears */
+#define PAIRS_MAX 64u /* of a map: duplicate keys are looked for among these */
+#define DEPTH_MAX 32u /* what msgpack-c itself bears */
+#define KEYS_MAX  ((size_t)DEPTH_MAX * PAIRS_MAX)
 
 /* The walk is a loop over a stack of open containers, so its depth is bounded by the array. */
 struct level {
@@ -115,6 +116,7 @@ static enum err add_key(struct walk *w, struct slice key)
         if (slice_eq(w->keys[l->keys + i], key))
             return bad(w, "a key stands twice in one map");
     }
+    must(w->n_keys < KEYS_MAX);
     w->keys[w->n_keys++] = key;
     l->n_keys++;
     return ERR_OK;
@@ -199,7 +201,7 @@ static enum err walk_value(struct walk *w)
 
 enum err mp_check(struct slice bytes, const struct mp_limits *limits, struct fault *reterr)
 {
-    struct slice keys[DEPTH_MAX * PAIRS_MAX]; /* too big to clear each time */
+    struct slice keys[KEYS_MAX]; /* too big to clear each time */
     struct walk w = {.in = bytes, .limits = limits, .reterr = reterr, .keys = keys};
 
     if (bytes.len > limits->max_bytes)

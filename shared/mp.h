@@ -3,7 +3,8 @@
  * mp_check walks the bytes once without allocating: exactly one value, no nesting deeper than
  * max_depth, no container that claims more items than bytes remain, at most max_items values in
  * all, strings valid UTF-8 without NUL, map keys strings, no ext types, no duplicate keys in
- * maps of up to 64 pairs (a bigger map is refused). */
+ * maps of up to 64 pairs (a bigger map is refused). Too many bytes or values are ERR_TOO_BIG, all
+ * else is ERR_MALFORMED. msgpack-c bears 32 levels, so a max_depth above 32 counts as 32. */
 #ifndef SHARED_MP_H
 #define SHARED_MP_H
 

@@ -240,6 +240,22 @@ static void maps_of_up_to_64_pairs_are_taken_at_every_depth(void **state)
     }
 }
 
+static void the_keys_of_a_closed_map_are_forgotten(void **state)
+{
+    struct mp_limits limits = {32, 100000, 1 << 20};
+    struct buf b = {0};
+    msgpack_packer pk;
+
+    (void)state;
+    mp_packer(&pk, &b);
+    msgpack_pack_array(&pk, 100);
+    for (int i = 0; i < 100; i++)
+        wide(&b, 64, 1);
+    assert_false(buf_failed(&b));
+    assert_int_equal(mp_check(buf_slice(&b), &limits, NULL), ERR_OK);
+    buf_done(&b);
+}
+
 static void a_parsed_value_points_into_its_bytes(void **state)
 {
     struct slice bytes = SLICE_LIT("\x83\xa4name\xa3one\xa3"
@@ -309,6 +325,7 @@ int main(void)
         cmocka_unit_test(depth_is_bounded_by_the_limit_and_by_what_msgpack_c_bears),
         cmocka_unit_test(bytes_and_values_over_the_limit_are_too_big),
         cmocka_unit_test(maps_of_up_to_64_pairs_are_taken_at_every_depth),
+        cmocka_unit_test(the_keys_of_a_closed_map_are_forgotten),
         cmocka_unit_test(a_parsed_value_points_into_its_bytes),
         cmocka_unit_test(packing_into_a_full_buffer_fails_it),
         cmocka_unit_test(encoded_bytes_are_put_in_as_they_are),
