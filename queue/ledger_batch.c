@@ -195,7 +195,7 @@ static int compare_rows(const void *a, const void *b)
 
 void batch_sort(struct batch *b)
 {
-    qsort(b->rows, b->n, sizeof b->rows[0], compare_rows);
+    qsort(b->rows, b->n, sizeof(struct held *), compare_rows);
 }
 
 static enum err send_arrays(struct pg_array a[COLUMNS], struct pg *pg, pg_result_fn *cb,
@@ -255,7 +255,7 @@ void batch_read(const struct batch *b, const PGresult *res)
         if (PQgetlength(res, i, 0) != UUID_LEN)
             continue;
         memcpy(key.o.id.bytes, PQgetvalue(res, i, 0), UUID_LEN);
-        found = bsearch(&want, b->rows, b->n, sizeof b->rows[0], compare_rows);
+        found = bsearch(&want, b->rows, b->n, sizeof(struct held *), compare_rows);
         if (found != NULL)
             (*found)->applied = true;
     }

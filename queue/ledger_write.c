@@ -168,7 +168,7 @@ static struct batch *part_of(const struct batch *b, size_t from, size_t n)
 
     if (part == NULL)
         return NULL;
-    memcpy(part->rows, b->rows + from, n * sizeof b->rows[0]);
+    memcpy(part->rows, b->rows + from, n * sizeof(struct held *));
     part->n = n;
     return part;
 }

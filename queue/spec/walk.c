@@ -72,7 +72,7 @@ void place_text(const struct place *at, char *dst, size_t cap)
     }
     place_text(at->up, dst, cap);
     len = strlen(dst);
-    if (at->key.ptr == NULL) {
+    if (at->is_index) {
         (void)snprintf(dst + len, cap - len, "/%zu", at->index);
     } else if (len + 2 < cap) {
         dst[len] = '/';
@@ -200,7 +200,7 @@ static bool is_control(char c)
 enum err walk_line(const msgpack_object *o, size_t max, struct slice *ret_value,
                    const struct place *at, struct spec_fault *ret)
 {
-    struct slice line = {NULL, 0};
+    struct slice line = SLICE_LIT("");
     enum err e = walk_text(o, max, &line, at, ret);
 
     if (e != ERR_OK)
@@ -224,6 +224,11 @@ enum err walk_name(const msgpack_object *o, struct slice *ret_value, const struc
     return ERR_OK;
 }
 
+static bool is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
 /* What stands before "://" and after it, up to the path. */
 static bool url_split(struct slice url, struct slice *ret_scheme, struct slice *ret_authority)
 {
@@ -234,7 +239,7 @@ static bool url_split(struct slice url, struct slice *ret_scheme, struct slice *
 
     if (colon == NULL || url.len < from || memcmp(colon, "://", 3) != 0)
         return false;
-    while (to < url.len && memchr("/?#", url.ptr[to], 3) == NULL)
+    while (to < url.len && !is_one_of(url.ptr[to], "/?#"))
         to++;
     *ret_scheme = slice_of(url.ptr, scheme);
     *ret_authority = slice_of(url.ptr + from, to - from);
@@ -253,7 +258,7 @@ static bool has_odd_byte(struct slice url)
     for (size_t i = 0; i < url.len; i++) {
         uint8_t c = (uint8_t)url.ptr[i];
 
-        if (c <= 0x20 || c >= 0x7f || memchr("\\\"<>^`{|}", c, 9) != NULL)
+        if (c <= 0x20 || c >= 0x7f || is_one_of((char)c, "\\\"<>^`{|}"))
             return true;
     }
     return false;
@@ -262,7 +267,7 @@ static bool has_odd_byte(struct slice url)
 enum err walk_url(const msgpack_object *o, struct slice *ret_value, const struct place *at,
                   struct spec_fault *ret)
 {
-    struct slice url = {NULL, 0};
+    struct slice url = SLICE_LIT("");
     struct slice scheme;
     struct slice authority;
     enum err e = walk_text(o, WALK_URL_MAX, &url, at, ret);

@@ -13,7 +13,8 @@ struct place {
     const struct place *up; /* NULL: the root */
     const char *root;       /* at the root: the pointer up to here */
     struct slice key;       /* below a map */
-    size_t index;           /* below an array: key.ptr is NULL */
+    size_t index;           /* below an array */
+    bool is_index;
 };
 
 static inline struct place place_root(const char *pointer)
@@ -28,7 +29,7 @@ static inline struct place place_key(const struct place *up, struct slice key)
 
 static inline struct place place_index(const struct place *up, size_t index)
 {
-    return (struct place){.up = up, .index = index};
+    return (struct place){.up = up, .index = index, .is_index = true};
 }
 
 /* Writes the pointer, cut where dst ends. */
