@@ -95,6 +95,8 @@ static void hosts_are_found_by_name_number_and_socket(void **state)
         "host=no-such-host.invalid hostaddr=127.0.0.1 user=postgres port=",
         "host=no-such-host.invalid,localhost user=postgres port=",
         "host=/nowhere,localhost,@none user=postgres port=",
+        /* each is asked what it is, hung up on, and called again */
+        "host=localhost,127.0.0.1 user=postgres target_session_attrs=prefer-standby port=",
     };
 
     (void)state;

@@ -58,6 +58,19 @@ static void an_unprepared_pool_names_nothing(void **state)
 
 static void a_failed_prepare_is_forgotten(void **state)
 {
+    struct rig r;
+
+    (void)state;
+    open_pool(&r, 1);
+    assert_begins(rig_ask(&r, "once", "SELECT count(*) FROM once").why, "42P01 ");
+    pgserver_run(server, "CREATE TABLE once (n int)");
+    assert_string_equal(rig_ask(&r, "once", "SELECT count(*) FROM once").cell, "0");
+    assert_string_equal(rig_ask(&r, NULL, count_prepared).cell, "1");
+    rig_close(&r);
+}
+
+static void those_behind_a_failed_prepare_get_errors_of_their_own(void **state)
+{
     struct answer a[3];
     struct rig r;
 
@@ -67,7 +80,6 @@ static void a_failed_prepare_is_forgotten(void **state)
         rig_send(&r, "soon", "SELECT count(*) FROM soon", &a[i]);
     rig_wait_answers(&r, COUNT_OF(a));
     for (unsigned i = 0; i < COUNT_OF(a); i++) {
-        /* Those behind the first relied on its Prepare, and yet get an error of their own. */
         assert_int_equal(a[i].err, ERR_REJECTED);
         assert_begins(a[i].why, "42P01 ");
     }
@@ -254,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_named_query_is_prepared_once_a_connection),
         cmocka_unit_test(an_unprepared_pool_names_nothing),
         cmocka_unit_test(a_failed_prepare_is_forgotten),
+        cmocka_unit_test(those_behind_a_failed_prepare_get_errors_of_their_own),
         cmocka_unit_test(a_statement_that_went_stale_is_prepared_anew_unseen),
         cmocka_unit_test(a_statement_lost_behind_our_back_is_prepared_anew_unseen),
         cmocka_unit_test(a_thousand_rows_go_in_as_binary_arrays),
