@@ -96,7 +96,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test lint layers docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test lint layers fuzz fuzz-programs docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -107,6 +107,7 @@ help:
 	@echo 'make all MODE=release|debug|asan|tsan [VIPS=system] [CC=clang]   programs in build/$$MODE'
 	@echo 'make unit      unit tests only            make lint   layers, format, clang-tidy, banned calls'
 	@echo 'make demo      like run, ends by itself   make docs   regenerate what is generated'
+	@echo 'make fuzz SECONDS=60 [FUZZ=name]          each fuzz target for that long'
 	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
 
 # --- generated sources -----------------------------------------------------------------------
@@ -223,7 +224,42 @@ lint: layers compile_commands.json $(LUA_INC) $(SQL_INC)
 	clang-format --dry-run -Werror $(ALL_C)
 	printf '%s\n' $(ALL_SRC) | xargs -P $$(nproc) -n 4 clang-tidy -p . --quiet 2>/dev/null
 
+# --- fuzz ------------------------------------------------------------------------------------
+# make fuzz SECONDS=60 [FUZZ=json]: each target for that long, from the seeds in tests/fuzz/corpus.
+# New inputs stay in the build tree; one that crashes is left there too, and its name printed.
+SECONDS ?= 60
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+FUZZ_ALL := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ     ?= $(FUZZ_ALL)
+fuzz:
+	@$(MAKE) --no-print-directory -j$$(nproc) CC=clang MODE=fuzz fuzz-programs
+	@scripts/fuzz build/fuzz-clang $(SECONDS) $(FUZZ)
+fuzz-programs: $(FUZZ_ALL:%=$(B)/tests/fuzz/fuzz_%)
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(UNIT_LIBS) $(LIB_RENDER) $(LLHTTP_OBJ) $(addprefix $(B)/,$(notdir $(VIPS_SO)))
+	$(call say,link,$@)
+	$(Q)$(LINK) -fsanitize=fuzzer $(filter-out %.a %.so.%,$^) -Wl,--start-group $(UNIT_LIBS) $(LIB_RENDER) -Wl,--end-group $(if $(VIPS_SO),$(B)/$(notdir $(VIPS_SO)) -Wl$(comma)-rpath$(comma)'$$ORIGIN/../..',$(VIPS_LIBS)) $(LLHTTP_LIBS) $(call pkg,--libs,$(WORKER_PKGS) $(RENDER_PKGS)) -lm -o $@
+
+# --- documents -------------------------------------------------------------------------------
+# docs/configuration.md is what the programs say of themselves.
+docs: programs
+	@scripts/config-docs $(B) > docs/configuration.md
+
+# --- install ---------------------------------------------------------------------------------
+install: programs
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/deploy \
+	  $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 755 $(B)/millrace $(B)/millrace-api $(B)/millrace-worker $(DESTDIR)$(BINDIR)
+	install -m 755 $(B)/millrace-render $(DESTDIR)$(LIBEXECDIR)
+	$(if $(VIPS_SO),install -m 644 $(VIPS_SO) $(DESTDIR)$(LIBEXECDIR))
+	for u in systemd/*.service; do sed 's|/usr/local/bin|$(BINDIR)|' $$u > $(DESTDIR)$(UNITDIR)/$${u##*/}; done
+	install -m 644 systemd/millrace.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/millrace.conf
+	install -m 644 systemd/millrace.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/millrace.conf
+	install -m 644 deploy/* $(DESTDIR)$(DOCDIR)/deploy
+	install -m 644 README.md CHANGELOG.md $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
+	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(wildcard docs/man/*.8) $(DESTDIR)$(MANDIR)/man8
+
 clean:
 	rm -rf build compile_commands.json
 
--include $(OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d)
+-include $(OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(UNIT_HELP:%.c=$(B)/%.d) $(FUZZ_ALL:%=$(B)/tests/fuzz/fuzz_%.d) $(B)/bench/picture.d
