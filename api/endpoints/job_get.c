@@ -6,8 +6,8 @@
  * a recorded, ended job is still told. */
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
-#include "api/job_json.h"
 #include "api/reply.h"
+#include "queue/job_json.h"
 
 struct look {
     struct request *rq;

@@ -6,8 +6,8 @@
  * page may repeat or skip some. */
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
-#include "api/job_json.h"
 #include "api/reply.h"
+#include "queue/job_json.h"
 #include "shared/json.h"
 
 #define LIMIT_DEFAULT 50

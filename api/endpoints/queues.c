@@ -2,31 +2,7 @@
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
 #include "api/reply.h"
-#include "queue/inspect.h"
-#include "shared/json.h"
-
-static void add_queue(struct buf *out, const struct queue_info *q)
-{
-    uint64_t ready = 0;
-
-    buf_add_str(out, "{\"name\":");
-    json_quote(slice_str(q->name), out);
-    buf_addf(out, ",\"paused\":%s,\"ready\":{", q->paused ? "true" : "false");
-    for (int p = 0; p < JOB_PRIORITIES; p++) {
-        buf_addf(out, "%s\"%s\":%llu", p > 0 ? "," : "",
-                 job_priority_name((enum job_priority)p), (unsigned long long)q->ready[p]);
-        ready += q->ready[p];
-    }
-    buf_addf(out, "},\"waiting\":%llu,\"delayed\":%llu,\"running\":%llu,\"workers\":%llu",
-             (unsigned long long)ready, (unsigned long long)q->delayed,
-             (unsigned long long)q->active, (unsigned long long)q->consumers);
-    buf_addf(out,
-             ",\"totals\":{\"enqueued\":%llu,\"claimed\":%llu,\"settled\":%llu,\"retried\":%"
-             "llu,\"released\":%llu,\"reaped\":%llu}}",
-             (unsigned long long)q->enqueued, (unsigned long long)q->claimed,
-             (unsigned long long)q->settled, (unsigned long long)q->retried,
-             (unsigned long long)q->released, (unsigned long long)q->reaped);
-}
+#include "queue/inspect_json.h"
 
 static void on_queues(void *arg, enum err e, const struct queue_info *queues, size_t n)
 {
@@ -40,7 +16,7 @@ static void on_queues(void *arg, enum err e, const struct queue_info *queues, si
     buf_add_str(&out, "{\"queues\":[");
     for (size_t i = 0; i < n; i++) {
         buf_add_str(&out, i > 0 ? "," : "");
-        add_queue(&out, &queues[i]);
+        inspect_json_queue(&queues[i], &out);
     }
     buf_add_str(&out, "]}");
     reply_json(rq, 200, &out);

@@ -1,6 +1,7 @@
-/* job_json: a job as the API tells it, live (from Redis) or recorded (from PostgreSQL). */
-#ifndef API_JOB_JSON_H
-#define API_JOB_JSON_H
+/* job_json: a job as the API and the command line tell it: live (from Redis) or recorded (from
+ * PostgreSQL). */
+#ifndef QUEUE_JOB_JSON_H
+#define QUEUE_JOB_JSON_H
 
 #include "queue/inspect.h"
 #include "queue/ledger.h"

@@ -1,4 +1,4 @@
-#include "api/job_json.h"
+#include "queue/job_json.h"
 
 #include "shared/clock.h"
 #include "shared/json.h"
