@@ -148,6 +148,17 @@ static enum err encode(const struct fields *f, struct submission *s, struct spec
     return ERR_TOO_BIG;
 }
 
+/* Known to the protocol, not served by this version's workers: better said now than in a dead job. */
+static enum err refuse_unserved(const struct fields *f, struct spec_fault *reterr)
+{
+    const msgpack_object *source = mp_get(f->args, "source");
+
+    if (!slice_is(f->type, "image") || source == NULL || mp_get(source, "url") == NULL)
+        return ERR_OK;
+    return spec_fault_set(reterr, "/args/source/url",
+                          "is not served by this version: upload the file, or name a path");
+}
+
 static enum err build(const msgpack_object *root, struct submission *s,
                       struct spec_fault *reterr)
 {
@@ -162,6 +173,8 @@ static enum err build(const msgpack_object *root, struct submission *s,
     if (s->type == NULL)
         return unknown_type(f.type, reterr);
     e = s->type->check(f.args, "/args", reterr);
+    if (e == ERR_OK)
+        e = refuse_unserved(&f, reterr);
     if (e != ERR_OK)
         return e;
     (void)slice_to_cstr(f.queue.len > 0 ? f.queue : slice_str(s->type->default_queue), s->queue,
