@@ -42,12 +42,13 @@ static int save(VipsImage *im, enum image_format f, int q, VipsTarget *to)
     return -1;
 }
 
-/* The decoder works while the encoder asks, so what fails here may be the source: then the text
- * begins with the loader's name, and not with a saver's. */
+/* The decoder works while the encoder asks, so what fails here may be the source: then the first line,
+ * which is the deepest, does not speak of saving. */
 static enum err failed(struct fault *reterr)
 {
     const char *text = vips_error_buffer();
-    bool saver = strstr(text, "save") != NULL || strstr(text, "target") != NULL;
+    size_t n = strcspn(text, "\n");
+    bool saver = memmem(text, n, "save", 4) != NULL || memmem(text, n, "target", 6) != NULL;
 
     return vfault_take(reterr, saver ? ERR_INTERNAL : ERR_MALFORMED,
                        saver ? "encode" : "decode");

@@ -214,6 +214,22 @@ static enum err make_output(struct work *w, size_t i, struct wire_report *report
     return ERR_OK;
 }
 
+/* An encoder may only say that it got no pixels. Then the source is read once more by itself, to find out whose
+ * fault it is: a broken source is the customer's, all else is ours. */
+static enum err blame(struct work *w, struct fault *reterr)
+{
+    AUTO(vimage_drop) VipsImage *im = NULL;
+    struct decode again = {0};
+    enum err e = decode_open(w->file, w->order->pixels, &again, reterr);
+
+    if (e == ERR_OK)
+        e = decode_pixels(&again, w->plan.shrink, &im, reterr);
+    if (e == ERR_OK && !vimage_settle(&im))
+        e = vfault_take(reterr, ERR_MALFORMED, "decode");
+    decode_done(&again);
+    return e == ERR_OK ? ERR_INTERNAL : e;
+}
+
 static enum err do_work(struct work *w, struct wire_report *report, struct fault *reterr)
 {
     enum err e = parse_args(w, reterr);
@@ -232,7 +248,7 @@ static enum err do_work(struct work *w, struct wire_report *report, struct fault
         e = open_base(w, reterr);
     for (size_t i = 0; i < w->plan.n && e == ERR_OK; i++)
         e = make_output(w, i, report, reterr);
-    return e;
+    return e == ERR_INTERNAL ? blame(w, reterr) : e;
 }
 
 /* --- the whole ----------------------------------------------------------------------------- */
