@@ -8,6 +8,7 @@
 
 #define TICK_MS         50 /* deadlines and waits of slots; runs only while there are slots */
 #define SCHEMA_AGAIN_MS 2000
+#define GRACE_MS        3000 /* after DRAIN: for what was stopped to be written and settled */
 
 struct daemon {
     struct services sv;
@@ -108,15 +109,18 @@ CLOSE_PART(http_client, d->sv.http)
 CLOSE_PART(redis, d->sv.redis)
 CLOSE_PART(pg, d->sv.pg)
 
+/* The ledger and the producer first: a job that still waits for them (PostgreSQL or Redis is away) ends then, and
+ * closing its consumer gives it back. */
 static void (*const parts[])(struct daemon *) = {
-    close_consumers,   close_reaper,      close_producer, close_ledger,
-    close_render_pool, close_http_client, close_redis,    close_pg};
+    close_ledger,      close_producer,    close_consumers, close_reaper,
+    close_render_pool, close_http_client, close_redis,     close_pg};
 
 static void close_last(struct daemon *d)
 {
     void (*on_closed)(void *) = d->on_closed;
     void *arg = d->closed_arg;
 
+    must(held(d) == 0);
     netguard_free(&d->sv.guard);
     metrics_free(&d->sv.metrics);
     instance_close(&d->instance);
@@ -192,17 +196,19 @@ static void on_ended(void *arg, struct slot *s)
     close_if_drained(d);
 }
 
-static void on_tick(uv_timer_t *t)
+static void tick_all(struct daemon *d, uint64_t now_ms)
 {
-    struct daemon *d = t->data;
-    uint64_t now = clock_now_ms();
-
     for (size_t i = 0; i < d->n_lanes; i++) {
         for (struct slot *s = d->lanes[i].list, *next; s != NULL; s = next) {
             next = s->next;
-            slot_tick(s, now);
+            slot_tick(s, now_ms);
         }
     }
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    tick_all(t->data, clock_now_ms());
 }
 
 static void stop_all(struct lane *lane, enum slot_stop why)
@@ -552,11 +558,29 @@ void daemon_start(struct daemon *d)
 
 /* --- draining ---------------------------------------------------------------------------------------- */
 
+/* What cannot end (its row cannot be written, its settlement not sent) is dropped here and given back. */
+static void on_grace_over(uv_timer_t *t)
+{
+    struct daemon *d = t->data;
+
+    if (d->closing)
+        return;
+    log_warn(&d->sv.log, "worker.given_up", LOG_U("jobs", held(d)));
+    d->closing = true;
+    for (size_t i = 0; i < d->n_lanes; i++)
+        stop_all(&d->lanes[i], SLOT_STOP_LOST);
+    tick_all(d, UINT64_MAX);
+    close_next(d);
+}
+
 static void on_drain_over(uv_timer_t *t)
 {
     struct daemon *d = t->data;
 
+    if (d->closing)
+        return;
     log_warn(&d->sv.log, "worker.drain_over", LOG_U("jobs", held(d)));
+    must(uv_timer_start(&d->drain, on_grace_over, GRACE_MS, 0) == 0);
     for (size_t i = 0; i < d->n_lanes; i++)
         stop_all(&d->lanes[i], SLOT_STOP_DRAIN);
 }
