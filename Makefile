@@ -98,7 +98,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test lint layers fuzz fuzz-programs docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test lint layers fuzz fuzz-programs bench docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -240,6 +240,12 @@ fuzz-programs: $(FUZZ_ALL:%=$(B)/tests/fuzz/fuzz_%)
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(UNIT_LIBS) $(LIB_RENDER) $(LLHTTP_OBJ) $(addprefix $(B)/,$(notdir $(VIPS_SO)))
 	$(call say,link,$@)
 	$(Q)$(LINK) -fsanitize=fuzzer $(filter-out %.a %.so.%,$^) -Wl,--start-group $(UNIT_LIBS) $(LIB_RENDER) -Wl,--end-group $(if $(VIPS_SO),$(B)/$(notdir $(VIPS_SO)) -Wl$(comma)-rpath$(comma)'$$ORIGIN/../..',$(VIPS_LIBS)) $(LLHTTP_LIBS) $(call pkg,--libs,$(WORKER_PKGS) $(RENDER_PKGS)) -lm -o $@
+
+# --- bench -----------------------------------------------------------------------------------
+bench:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs
+	@/usr/bin/python3 bench/run
 
 # --- documents -------------------------------------------------------------------------------
 # docs/configuration.md is what the programs say of themselves.
