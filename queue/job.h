@@ -21,17 +21,22 @@
 #include "shared/mp.h"
 #include "shared/uuid.h"
 
-#define JOB_VERSION       1
-#define JOB_ID_OFFSET     9
-#define JOB_NAME_MAX      64 /* type and queue */
-#define JOB_ATTEMPTS_MAX  100
-#define JOB_TIMEOUT_MAX   86400000u
-#define JOB_FOLLOW_MAX    16
-#define JOB_ITEM_MAX      ((size_t)256 * 1024) /* bytes of one encoded envelope */
-#define JOB_DEPTH_MAX     16    /* containers inside each other, the envelope counts as 1 */
-#define JOB_VALUES_MAX    10000 /* keys and values in one envelope */
+#define JOB_VERSION      1
+#define JOB_ID_OFFSET    9
+#define JOB_NAME_MAX     64 /* type and queue */
+#define JOB_ATTEMPTS_MAX 100
+#define JOB_TIMEOUT_MAX  86400000u
+#define JOB_FOLLOW_MAX   16
+#define JOB_ITEM_MAX     ((size_t)256 * 1024) /* bytes of one encoded envelope */
+#define JOB_DEPTH_MAX    16    /* containers inside each other, the envelope counts as 1 */
+#define JOB_VALUES_MAX   10000 /* keys and values in one envelope */
 
-enum job_priority { JOB_PRIORITY_CRITICAL, JOB_PRIORITY_HIGH, JOB_PRIORITY_NORMAL, JOB_PRIORITY_LOW };
+enum job_priority {
+    JOB_PRIORITY_CRITICAL,
+    JOB_PRIORITY_HIGH,
+    JOB_PRIORITY_NORMAL,
+    JOB_PRIORITY_LOW
+};
 #define JOB_PRIORITIES 4
 
 /*  scheduled -> queued -> running -> succeeded | dead | cancelled | expired

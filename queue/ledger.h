@@ -30,8 +30,8 @@ struct ledger_outcome {
     enum job_state state; /* retrying, succeeded, dead, cancelled, expired */
     uint32_t attempt, max_attempts;
     uint64_t enqueued_ms, started_ms, finished_ms, next_attempt_ms; /* Unix ms; 0: null */
-    const char *worker;       /* consumer's name */
-    const char *error;        /* err_name() or NULL */
+    const char *worker;                                             /* consumer's name */
+    const char *error;                                              /* err_name() or NULL */
     struct slice error_text;  /* cut at 2000 bytes; made valid UTF-8 without NUL */
     struct slice item;        /* the envelope, kept so that the job can run again */
     struct slice result_json; /* or empty */
@@ -44,15 +44,17 @@ typedef void ledger_recorded_fn(void *arg, enum err e, bool applied);
 typedef void ledger_closed_fn(void *arg);
 
 struct ledger_options {
-    uint32_t batch_ms;  /* 0: 2 */
-    size_t batch_rows;  /* 0: 512 */
-    size_t max_held;    /* 0: 10000 outcomes */
+    uint32_t batch_ms; /* 0: 2 */
+    size_t batch_rows; /* 0: 512 */
+    size_t max_held;   /* 0: 10000 outcomes */
     const struct log_ctx *log;
 };
 /* Borrows pg, which must outlive it. */
-MUST_USE enum err ledger_new(uv_loop_t *loop, struct pg *pg, const struct ledger_options *opt, struct ledger **ret, struct fault *reterr);
+MUST_USE enum err ledger_new(uv_loop_t *loop, struct pg *pg, const struct ledger_options *opt,
+                             struct ledger **ret, struct fault *reterr);
 /* Copies the outcome. ERR_BUSY when max_held is reached. */
-MUST_USE enum err ledger_record(struct ledger *l, const struct ledger_outcome *o, ledger_recorded_fn *cb, void *arg);
+MUST_USE enum err ledger_record(struct ledger *l, const struct ledger_outcome *o,
+                                ledger_recorded_fn *cb, void *arg);
 bool ledger_has_room(const struct ledger *l, size_t n);
 size_t ledger_held(const struct ledger *l);
 /* Why nothing gets through at the moment; err is ERR_OK when it does. A schema that is not there, or too
@@ -84,12 +86,15 @@ struct ledger_attempt_row {
     uint64_t started_ms, finished_ms;
 };
 /* ERR_NOT_FOUND: no row. Everything is borrowed for the call. */
-typedef void ledger_job_fn(void *arg, enum err e, const struct ledger_row *row, const struct ledger_output_row *outputs,
-                           size_t n_outputs, const struct ledger_attempt_row *attempts, size_t n_attempts);
-MUST_USE enum err ledger_job(struct pg *pg, const struct uuid *id, ledger_job_fn *cb, void *arg);
+typedef void ledger_job_fn(void *arg, enum err e, const struct ledger_row *row,
+                           const struct ledger_output_row *outputs, size_t n_outputs,
+                           const struct ledger_attempt_row *attempts, size_t n_attempts);
+MUST_USE enum err ledger_job(struct pg *pg, const struct uuid *id, ledger_job_fn *cb,
+                             void *arg);
 
 typedef void ledger_output_fn(void *arg, enum err e, const struct ledger_output_row *output);
-MUST_USE enum err ledger_output(struct pg *pg, const struct uuid *id, const char *name, ledger_output_fn *cb, void *arg);
+MUST_USE enum err ledger_output(struct pg *pg, const struct uuid *id, const char *name,
+                                ledger_output_fn *cb, void *arg);
 
 struct ledger_filter {
     const char *queue, *type, *state, *error; /* NULL: any */
@@ -98,13 +103,16 @@ struct ledger_filter {
     unsigned limit;     /* 1..200 */
 };
 /* Newest id first; result_json, item and error_text are empty in lists. */
-typedef void ledger_list_fn(void *arg, enum err e, const struct ledger_row *rows, size_t n, bool more);
-MUST_USE enum err ledger_list(struct pg *pg, const struct ledger_filter *f, ledger_list_fn *cb, void *arg);
+typedef void ledger_list_fn(void *arg, enum err e, const struct ledger_row *rows, size_t n,
+                            bool more);
+MUST_USE enum err ledger_list(struct pg *pg, const struct ledger_filter *f, ledger_list_fn *cb,
+                              void *arg);
 
 /* --- schema ------------------------------------------------------------------------------------ */
 /* Applies the numbered files of queue/sql that are missing, each in its own transaction under an advisory
  * lock; blocking: command line only. say (may be NULL) gets one line per file applied. */
-MUST_USE enum err ledger_migrate(const char *pg_url, void (*say)(void *arg, const char *line), void *arg, struct fault *reterr);
+MUST_USE enum err ledger_migrate(const char *pg_url, void (*say)(void *arg, const char *line),
+                                 void *arg, struct fault *reterr);
 /* The version the schema should have, and (asynchronously) the one it has: /readyz and start-up use it. */
 unsigned ledger_version_wanted(void);
 typedef void ledger_version_fn(void *arg, enum err e, unsigned version);
@@ -112,6 +120,7 @@ MUST_USE enum err ledger_version(struct pg *pg, ledger_version_fn *cb, void *arg
 /* Makes the missing monthly partitions, that many months ahead. Migrating does so too, and every ledger at its
  * start and each 6 hours. made: how many were missing. */
 typedef void ledger_partitions_fn(void *arg, enum err e, unsigned made);
-MUST_USE enum err ledger_partitions(struct pg *pg, unsigned months, ledger_partitions_fn *cb, void *arg);
+MUST_USE enum err ledger_partitions(struct pg *pg, unsigned months, ledger_partitions_fn *cb,
+                                    void *arg);
 
 #endif

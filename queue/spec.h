@@ -13,21 +13,27 @@ struct spec_fault {
     char text[200];
 };
 /* Fills *ret (may be NULL) and gives ERR_MALFORMED. */
-enum err spec_fault_set(struct spec_fault *ret, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
+enum err spec_fault_set(struct spec_fault *ret, const char *pointer, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
-typedef enum err spec_check_fn(const msgpack_object *args, const char *at, struct spec_fault *ret);
+typedef enum err spec_check_fn(const msgpack_object *args, const char *at,
+                               struct spec_fault *ret);
 
 struct spec_type {
     const char *name;          /* "image" */
     const char *default_queue; /* "image"; webhook and email: "notify"; noop: "default" */
     uint32_t default_max_attempts, default_timeout_ms;
-    spec_check_fn *check;      /* at: pointer of args, "/args" or "/then/0/args" */
+    spec_check_fn *check; /* at: pointer of args, "/args" or "/then/0/args" */
 };
 const struct spec_type *spec_find(const char *type); /* NULL: no such type */
 const struct spec_type *spec_table(size_t *ret_n);
 
 /* --- follow-ups (`then`) --------------------------------------------------------------------- */
-enum follow_on { FOLLOW_ON_SUCCESS, FOLLOW_ON_FAILURE, FOLLOW_ALWAYS }; /* "success" (default), "failure", "always" */
+enum follow_on {
+    FOLLOW_ON_SUCCESS,
+    FOLLOW_ON_FAILURE,
+    FOLLOW_ALWAYS
+}; /* "success" (default), "failure", "always" */
 struct follow_up {
     const struct spec_type *type;
     enum follow_on on;
@@ -35,35 +41,41 @@ struct follow_up {
     const msgpack_object *args;
 };
 /* Checks the array whole; fills at most JOB_FOLLOW_MAX entries of ret (may be NULL). */
-MUST_USE enum err spec_follow_ups(const msgpack_object *then, struct follow_up *ret, size_t *ret_n,
-                                  struct spec_fault *reterr);
+MUST_USE enum err spec_follow_ups(const msgpack_object *then, struct follow_up *ret,
+                                  size_t *ret_n, struct spec_fault *reterr);
 
 /* --- noop, for tests and measuring: {"payload"?: any, "work_ms"?: 0..60000, "fail_attempts"?: 0..100,
  *     "fail_final"?: bool} -------------------------------------------------------------------------- */
 struct spec_noop {
-    uint32_t work_ms;       /* how long it pretends to work, without using the processor */
-    unsigned fail_attempts; /* so many first attempts fail as ERR_INTERNAL would: class retry ("fail_attempts") */
-    bool fail_final;        /* fails once and for all ("fail_final": true) */
+    uint32_t work_ms; /* how long it pretends to work, without using the processor */
+    unsigned
+        fail_attempts; /* so many first attempts fail as ERR_INTERNAL would: class retry ("fail_attempts") */
+    bool fail_final; /* fails once and for all ("fail_final": true) */
 };
-MUST_USE enum err spec_noop_parse(const msgpack_object *args, const char *at, struct spec_noop *ret, struct spec_fault *reterr);
+MUST_USE enum err spec_noop_parse(const msgpack_object *args, const char *at,
+                                  struct spec_noop *ret, struct spec_fault *reterr);
 
 /* --- webhook: {"url", "body"?: any JSON value, "event"?: str, "secret"?: name} ----------------- */
 struct spec_webhook {
-    struct slice url;            /* http or https, 1..2048 bytes, no user info */
-    const msgpack_object *body;  /* NULL: none given; as a follow-up: the parent's result */
-    struct slice event;          /* type of the Standard Webhooks payload; "job.finished" when not given */
-    struct slice secret;         /* name of a configured secret; len 0: not given */
+    struct slice url;           /* http or https, 1..2048 bytes, no user info */
+    const msgpack_object *body; /* NULL: none given; as a follow-up: the parent's result */
+    struct slice
+        event; /* type of the Standard Webhooks payload; "job.finished" when not given */
+    struct slice secret; /* name of a configured secret; len 0: not given */
 };
-MUST_USE enum err spec_webhook_parse(const msgpack_object *args, const char *at, struct spec_webhook *ret, struct spec_fault *reterr);
+MUST_USE enum err spec_webhook_parse(const msgpack_object *args, const char *at,
+                                     struct spec_webhook *ret, struct spec_fault *reterr);
 
 /* --- email: {"to": str|[str], "subject", "text"?, "html"?, "from"?, "reply_to"?} --------------- */
 #define SPEC_EMAIL_TO_MAX 50
 struct spec_email {
     struct slice to[SPEC_EMAIL_TO_MAX];
     size_t n_to;
-    struct slice from, reply_to, subject, text, html; /* len 0: not given; text or html is required */
+    struct slice from, reply_to, subject, text,
+        html; /* len 0: not given; text or html is required */
 };
-MUST_USE enum err spec_email_parse(const msgpack_object *args, const char *at, struct spec_email *ret, struct spec_fault *reterr);
+MUST_USE enum err spec_email_parse(const msgpack_object *args, const char *at,
+                                   struct spec_email *ret, struct spec_fault *reterr);
 
 /* --- image (DESIGN: one source, several outputs from one decode) ------------------------------- */
 enum image_format { IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_AVIF, IMAGE_GIF };
@@ -73,8 +85,19 @@ const char *image_format_ext(enum image_format f); /* "jpg" "png" "webp" "avif" 
 MUST_USE bool image_format_parse(struct slice name, enum image_format *ret); /* also "jpg" */
 
 enum image_fit { IMAGE_FIT_INSIDE, IMAGE_FIT_COVER, IMAGE_FIT_CONTAIN, IMAGE_FIT_FILL };
-enum image_gravity { IMAGE_CENTER, IMAGE_NORTH, IMAGE_SOUTH, IMAGE_EAST, IMAGE_WEST, IMAGE_NORTHEAST,
-                     IMAGE_NORTHWEST, IMAGE_SOUTHEAST, IMAGE_SOUTHWEST, IMAGE_ATTENTION, IMAGE_ENTROPY };
+enum image_gravity {
+    IMAGE_CENTER,
+    IMAGE_NORTH,
+    IMAGE_SOUTH,
+    IMAGE_EAST,
+    IMAGE_WEST,
+    IMAGE_NORTHEAST,
+    IMAGE_NORTHWEST,
+    IMAGE_SOUTHEAST,
+    IMAGE_SOUTHWEST,
+    IMAGE_ATTENTION,
+    IMAGE_ENTROPY
+};
 
 enum image_op_kind { IMAGE_OP_RESIZE, IMAGE_OP_SHARPEN };
 struct image_op {
@@ -88,7 +111,8 @@ struct image_op {
             enum image_fit fit;
             enum image_gravity gravity;
             bool enlarge;
-            uint8_t background[4]; /* RGBA of "#rrggbb" or "#rrggbbaa"; default transparent, or white where the format has no alpha */
+            uint8_t background
+                [4]; /* RGBA of "#rrggbb" or "#rrggbbaa"; default transparent, or white where the format has no alpha */
             bool has_background;
         } resize;
         struct {
@@ -104,7 +128,8 @@ struct image_output {
     size_t n_ops;
     enum image_format format; /* default: the source's, or webp where that cannot be written */
     bool has_format;
-    uint8_t quality; /* 1..100; 0: the format's default (jpeg 80, webp 80, avif 50; png has none) */
+    uint8_t
+        quality; /* 1..100; 0: the format's default (jpeg 80, webp 80, avif 50; png has none) */
 };
 enum image_source_kind { IMAGE_SOURCE_UPLOAD, IMAGE_SOURCE_URL, IMAGE_SOURCE_PATH };
 struct spec_image {
@@ -112,10 +137,11 @@ struct spec_image {
     struct uuid upload;  /* "upload": the id that POST /v1/uploads gave */
     struct slice source; /* url or path */
     struct image_output outputs[SPEC_IMAGE_OUTPUTS_MAX];
-    size_t n_outputs;    /* 1..32 */
-    bool auto_orient;    /* default true */
+    size_t n_outputs; /* 1..32 */
+    bool auto_orient; /* default true */
 };
 /* ret is large (tens of KB): allocate it. */
-MUST_USE enum err spec_image_parse(const msgpack_object *args, const char *at, struct spec_image *ret, struct spec_fault *reterr);
+MUST_USE enum err spec_image_parse(const msgpack_object *args, const char *at,
+                                   struct spec_image *ret, struct spec_fault *reterr);
 
 #endif

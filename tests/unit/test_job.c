@@ -301,9 +301,9 @@ static void names_follow_the_rule(void **state)
         const char *name;
         bool want;
     } rows[] = {
-        {"a", true},     {"image", true}, {"a-b_c.9", true}, {"", false},   {"9a", false},
-        {"-a", false},   {".a", false},   {"A", false},      {"aB", false}, {"a b", false},
-        {"a/b", false},  {"a\n", false},  {"{a}", false},    {"é", false},  {"a:b", false},
+        {"a", true},    {"image", true}, {"a-b_c.9", true}, {"", false},   {"9a", false},
+        {"-a", false},  {".a", false},   {"A", false},      {"aB", false}, {"a b", false},
+        {"a/b", false}, {"a\n", false},  {"{a}", false},    {"é", false},  {"a:b", false},
     };
     char longest[JOB_NAME_MAX + 2];
 
