@@ -218,7 +218,7 @@ layers:
 
 compile_commands.json: Makefile
 	@{ echo '['; sep=; for f in $(ALL_SRC) $(UNIT_SRC) $(UNIT_HELP); do \
-	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) $(CC_ALL) $(VIPS_CFLAGS) -c %s"}\n' "$$sep" "$(CURDIR)" $$f $$f; sep=,; done; echo ']'; } > $@
+	  printf '%s{"directory":"%s","file":"%s","command":"$(CC) $(filter-out -Wno-format-truncation,$(CC_ALL)) $(VIPS_CFLAGS) -c %s"}\n' "$$sep" "$(CURDIR)" $$f $$f; sep=,; done; echo ']'; } > $@
 
 BANNED := \b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets|localtime|gmtime|sleep|usleep|system|popen|alloca)\(
 lint: layers compile_commands.json $(LUA_INC) $(SQL_INC)

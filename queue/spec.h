@@ -55,13 +55,12 @@ struct spec_noop {
 MUST_USE enum err spec_noop_parse(const msgpack_object *args, const char *at,
                                   struct spec_noop *ret, struct spec_fault *reterr);
 
-/* --- webhook: {"url", "body"?: any JSON value, "event"?: str, "secret"?: name} ----------------- */
+/* --- webhook: {"url", "body"?: any JSON value, "event"?: str} --------------------------------- */
 struct spec_webhook {
     struct slice url;           /* http or https, 1..2048 bytes, no user info */
     const msgpack_object *body; /* NULL: none given; as a follow-up: the parent's result */
     struct slice
         event; /* type of the Standard Webhooks payload; "job.finished" when not given */
-    struct slice secret; /* name of a configured secret; len 0: not given */
 };
 MUST_USE enum err spec_webhook_parse(const msgpack_object *args, const char *at,
                                      struct spec_webhook *ret, struct spec_fault *reterr);

@@ -53,19 +53,10 @@ static enum err take_event(void *out, const msgpack_object *v, const struct plac
     return e;
 }
 
-static enum err take_secret(void *out, const msgpack_object *v, const struct place *at,
-                            struct spec_fault *ret)
-{
-    struct spec_webhook *hook = out;
-
-    return walk_name(v, &hook->secret, at, ret);
-}
-
 static const struct walk_field fields[] = {
     {"url", take_url, true},
     {"body", take_body, false},
     {"event", take_event, false},
-    {"secret", take_secret, false},
 };
 
 enum err spec_webhook_parse(const msgpack_object *args, const char *at,
