@@ -54,12 +54,31 @@ static enum err failed(struct fault *reterr)
                        saver ? "encode" : "decode");
 }
 
+/* The savers are told to keep nothing; 8.14's for WebP writes EXIF all the same, with whatever it finds.
+ * So nothing is left to be found (but the sizes, of which it still makes a block). */
+static VipsImage *without_metadata(VipsImage *im)
+{
+    VipsImage *copy = NULL;
+    gchar **fields;
+
+    if (vips_copy(im, &copy, NULL) != 0)
+        return NULL;
+    fields = vips_image_get_fields(copy);
+    for (size_t i = 0; fields != NULL && fields[i] != NULL; i++)
+        (void)vips_image_remove(copy, fields[i]); /* width, height and their like stay */
+    g_strfreev(fields);
+    return copy;
+}
+
 enum err encode_target(VipsImage *im, enum image_format f, unsigned quality, VipsTarget *to,
                        struct fault *reterr)
 {
     int q = (int)(quality == 0 ? QUALITY[f] : quality);
+    AUTO(vimage_drop) VipsImage *bare = without_metadata(im);
 
-    return save(im, f, q, to) == 0 ? ERR_OK : failed(reterr);
+    if (bare == NULL)
+        return vfault_take(reterr, ERR_NOMEM, "encode");
+    return save(bare, f, q, to) == 0 ? ERR_OK : failed(reterr);
 }
 
 enum err encode_file(VipsImage *im, enum image_format f, unsigned quality, const char *path,

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <vips/vips.h>
+
+#include <vips/vector.h> /* needs vips.h before it */
 
 #include "shared/failpoint.h"
 #include "worker/render/child/crash.h"
@@ -55,9 +58,21 @@ static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *text,
         (void)fprintf(stderr, "%s: %s\n", domain == NULL ? "glib" : domain, text);
 }
 
+/* Before 8.15, libvips had its vectors from ORC, which makes code while it runs; and no memory may become code
+ * here. That costs Debian 12's library half its speed in resizes. Operations compile their programs even when vectors
+ * are off, so ORC must be told too. The pinned library has no ORC. */
+static void stop_orc(void)
+{
+#if !VIMAGE_815
+    (void)setenv("ORC_CODE", "emulate",
+                 1); /* NOLINT(concurrency-mt-unsafe): one thread as yet */
+#endif
+}
+
 static enum err start_vips(const char *program, struct fault *reterr)
 {
     g_log_set_default_handler(on_log, NULL);
+    stop_orc();
     if (VIPS_INIT(program) != 0)
         return fault_set(reterr, ERR_INTERNAL, 0, "libvips does not start: %s",
                          vips_error_buffer());
@@ -66,8 +81,6 @@ static enum err start_vips(const char *program, struct fault *reterr)
     vips_cache_set_max_mem(0);
     vips_cache_set_max_files(0);
 #if !VIMAGE_815
-    /* Before Highway, vectors were code that ORC makes while it runs, and no memory may become code
-     * here. It costs Debian 12's library half its speed in resizes; the pinned one has no ORC. */
     vips_vector_set_enabled(FALSE);
 #endif
     decode_allow_list();
