@@ -9,6 +9,8 @@
 #include <vips/vips.h>
 
 #include "tests/unit/render_json.h"
+#include "worker/render/child/decode.h"
+#include "worker/render/child/self.h"
 #include "worker/render/child/vimage.h"
 #include "worker/render/child/work.h"
 
@@ -198,6 +200,75 @@ static UNUSED_OK struct bytes encode(VipsImage *im, const char *suffix)
 static UNUSED_OK void bytes_free(struct bytes b)
 {
     g_free((void *)(uintptr_t)b.ptr);
+}
+
+/* Takes source; gives the first output. */
+static UNUSED_OK VipsImage *render_one(VipsImage *source, const char *suffix,
+                                       const char *output)
+{
+    struct bytes b = encode(source, suffix);
+    struct wire_report r;
+    char outputs[1024];
+    VipsImage *im;
+
+    (void)snprintf(outputs, sizeof outputs, "[{'name': 'a', %s}]", output);
+    if (render(b, outputs, &r) != ERR_OK)
+        fail_msg("%s, %s: %s %s", suffix, output, err_name(r.err), r.text);
+    bytes_free(b);
+    g_object_unref(source);
+    im = open_output(0);
+    assert_int_equal(im->Xsize, r.outputs[0].width);
+    assert_int_equal(im->Ysize, r.outputs[0].height);
+    return im;
+}
+
+static UNUSED_OK void check_point(VipsImage *im, int x, int y, const double *want, int bands,
+                                  double by)
+{
+    double *point;
+    int n;
+
+    VIPS_OK(vips_getpoint(im, &point, &n, x, y, NULL));
+    if (n != bands)
+        fail_msg("%d bands and not %d", n, bands);
+    for (int i = 0; i < n; i++) {
+        if (point[i] < want[i] - by || point[i] > want[i] + by)
+            fail_msg("band %d at %d,%d is %g and not %g", i, x, y, point[i], want[i]);
+    }
+    g_free(point);
+}
+
+/* --- a test with a directory of its own -------------------------------------------------------- */
+
+static char help_dir[64];
+
+static UNUSED_OK int enter(void **state)
+{
+    (void)state;
+    dir_enter(help_dir);
+    return 0;
+}
+
+static UNUSED_OK int leave(void **state)
+{
+    (void)state;
+    dir_leave(help_dir);
+    return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+
+/* As the renderer starts it. */
+static UNUSED_OK bool start_vips(const char *program)
+{
+    (void)setenv("VIPS_WARNING", "0", 1);
+    if (VIPS_INIT(program) != 0)
+        return false;
+    vips_concurrency_set(1);
+    vips_cache_set_max(0);
+    decode_allow_list();
+    self_open();
+    return true;
 }
 
 #endif

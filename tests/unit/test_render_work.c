@@ -7,24 +7,6 @@
 #include <cmocka.h>
 
 #include "tests/unit/render_help.h"
-#include "worker/render/child/decode.h"
-#include "worker/render/child/self.h"
-
-static char dir[64];
-
-static int set_up(void **state)
-{
-    (void)state;
-    dir_enter(dir);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    dir_leave(dir);
-    return 0;
-}
 
 static enum err render_image(VipsImage *im, const char *suffix, const char *outputs,
                              struct wire_report *ret)
@@ -378,8 +360,6 @@ static void progress_rises_and_is_not_a_flood(void **state)
     g_object_unref(im);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -397,12 +377,7 @@ int main(int argc, char **argv)
     };
 
     (void)argc;
-    (void)setenv("VIPS_WARNING", "0", 1);
-    if (VIPS_INIT(argv[0]) != 0)
+    if (!start_vips(argv[0]))
         return 1;
-    vips_concurrency_set(1);
-    vips_cache_set_max(0);
-    decode_allow_list();
-    self_open();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
