@@ -1,0 +1,177 @@
+#include "cli/compose.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#define TEXT_MAX ((size_t)4 << 20) /* bytes of JSON that are read from a file */
+
+/* --- JSON from a word, a file or standard input ---------------------------------------------- */
+
+static bool read_all(FILE *f, struct buf *out)
+{
+    size_t n = 1;
+
+    while (n > 0 && !buf_failed(out)) {
+        char *to = buf_reserve(out, 65536);
+
+        n = to == NULL ? 0 : fread(to, 1, 65536, f);
+        if (n > 0)
+            buf_commit(out, n);
+    }
+    return ferror(f) == 0;
+}
+
+static enum cli_exit read_file(const struct call *call, const char *path, struct buf *out)
+{
+    bool is_stdin = strcmp(path, "-") == 0, good;
+    FILE *f = is_stdin ? stdin : fopen(path, "re");
+    int number = errno;
+
+    good = f != NULL && read_all(f, out);
+    if (f != NULL && !good)
+        number = errno;
+    if (f != NULL && !is_stdin)
+        (void)fclose(f);
+    if (!good)
+        return call_fail(call, CLI_FAILED, "%s: %s", path, err_errno(number));
+    if (buf_failed(out))
+        return call_fail(call, CLI_FAILED, "%s: more than %zu bytes", path, TEXT_MAX);
+    return CLI_DONE;
+}
+
+/* what: in the words of whoever typed it. */
+static enum cli_exit parse(const struct call *call, const char *what, struct slice text,
+                           json_t **ret)
+{
+    json_error_t why;
+    json_t *value =
+        json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+
+    if (value == NULL)
+        return call_fail(call, CLI_USAGE, "%s is not JSON: line %d, column %d: %s", what,
+                         why.line, why.column, why.text);
+    *ret = value;
+    return CLI_DONE;
+}
+
+/* word: JSON, @FILE, or - for standard input. */
+static enum cli_exit read_json(const struct call *call, const char *what, const char *word,
+                               json_t **ret)
+{
+    AUTO(buf_done) struct buf text = {.limit = TEXT_MAX};
+    enum cli_exit code = CLI_DONE;
+
+    if (strcmp(word, "-") != 0 && word[0] != '@')
+        return parse(call, what, slice_str(word), ret);
+    code = read_file(call, word[0] == '@' ? word + 1 : word, &text);
+    return code == CLI_DONE ? parse(call, what, buf_slice(&text), ret) : code;
+}
+
+/* --- args and follow-ups --------------------------------------------------------------------- */
+
+static enum cli_exit name_source(const struct call *call, json_t *args,
+                                 const struct uuid *upload)
+{
+    char id[UUID_TEXT_SIZE];
+
+    if (!json_is_object(args) || json_object_get(args, "source") != NULL)
+        return call_fail(call, CLI_USAGE,
+                         "--upload: ARGS must be an object without \"source\"");
+    if (json_object_set_new(args, "source",
+                            json_pack("{s:s}", "upload", uuid_text(upload, id))) != 0)
+        return call_fail(call, CLI_FAILED, "%s", err_text(ERR_NOMEM));
+    return CLI_DONE;
+}
+
+static enum cli_exit make_args(const struct call *call, const struct uuid *upload, json_t **ret)
+{
+    const char *word = call->n_words > 1 ? call->words[1] : "{}";
+    enum cli_exit code = read_json(call, "ARGS", word, ret);
+
+    if (code == CLI_DONE && upload != NULL)
+        code = name_source(call, *ret, upload);
+    return code;
+}
+
+/* One follow-up may stand without its brackets. */
+static enum cli_exit make_then(const struct call *call, json_t **ret)
+{
+    const char *word = call->flags->then;
+    enum cli_exit code = CLI_DONE;
+
+    if (word != NULL)
+        code = read_json(call, "--then", word, ret);
+    if (code == CLI_DONE && json_is_object(*ret))
+        *ret = json_pack("[o]", *ret);
+    return code;
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static void put(json_t *root, const char *key, json_t *value, bool *failed)
+{
+    if (json_object_set_new(root, key, value) != 0)
+        *failed = true;
+}
+
+static void put_count(json_t *root, const char *key, uint64_t n, bool *failed)
+{
+    if (n > 0)
+        put(root, key, json_integer((json_int_t)n), failed);
+}
+
+/* Takes args and then (may be NULL). NULL: no memory, or what was typed is not UTF-8. */
+static char *write_job(const struct call *call, json_t *args, json_t *then)
+{
+    const struct flags *f = call->flags;
+    json_t *root = json_object();
+    bool failed = false;
+    char *text;
+
+    put(root, "type", json_string(call->words[0]), &failed);
+    put(root, "args", args, &failed);
+    put(root, "priority", json_string(job_priority_name((enum job_priority)f->priority)),
+        &failed);
+    if (f->queue != NULL)
+        put(root, "queue", json_string(f->queue), &failed);
+    put_count(root, "max_attempts", f->max_attempts, &failed);
+    put_count(root, "timeout_ms", f->timeout_ms, &failed);
+    put_count(root, "delay_ms", f->delay_ms, &failed);
+    if (then != NULL)
+        put(root, "then", then, &failed);
+    text = failed ? NULL : json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}
+
+static enum cli_exit check(const struct call *call, const char *text, struct submission *ret)
+{
+    struct spec_fault why;
+
+    if (submission_parse(slice_str(text), JOB_DEPTH_MAX, ret, &why) == ERR_OK)
+        return CLI_DONE;
+    return call_fail(call, CLI_FAILED, "the job is refused: %s%s%s", why.pointer,
+                     why.pointer[0] == '\0' ? "" : " ", why.text);
+}
+
+enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
+                          struct submission *ret)
+{
+    json_t *args = NULL, *then = NULL;
+    enum cli_exit code = make_args(call, upload, &args);
+    char *text = NULL;
+
+    if (code == CLI_DONE)
+        code = make_then(call, &then);
+    if (code != CLI_DONE) {
+        json_decref(args);
+        json_decref(then);
+        return code;
+    }
+    text = write_job(call, args, then);
+    if (text == NULL)
+        return call_fail(call, CLI_USAGE, "the job cannot be written: words must be UTF-8");
+    code = check(call, text, ret);
+    free(text);
+    return code;
+}

@@ -1,0 +1,13 @@
+/* compose: a job out of the command line's words and flags, checked. */
+#ifndef CLI_COMPOSE_H
+#define CLI_COMPOSE_H
+
+#include "cli/call.h"
+#include "queue/submission.h"
+
+/* Of the words TYPE [ARGS] and the flags. upload: what args.source is to name; NULL: args stay as
+ * they are. submission_done() if it gives CLI_DONE. */
+MUST_USE enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
+                                   struct submission *ret);
+
+#endif

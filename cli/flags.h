@@ -1,0 +1,18 @@
+/* flags: what the commands' own flags say. Each command has a table of those that it takes. */
+#ifndef CLI_FLAGS_H
+#define CLI_FLAGS_H
+
+#include "shared/config.h"
+
+struct flags {
+    char *queue, *type, *error, *cursor, *then, *upload;
+    unsigned state;    /* an enum job_state; 0: any */
+    unsigned priority; /* an enum job_priority */
+    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s; /* 0: not given */
+};
+
+#define FLAG_AT(field) offsetof(struct flags, field)
+/* In cfg_key.flags: the value may be left out, which means the maximum. */
+#define FLAG_OPTIONAL 0x100u
+
+#endif
