@@ -295,10 +295,10 @@ class Stack:
         if self.listener is None:
             self.listener = self.remembered_port()
             self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        fd = self.listener.fileno()
+        fd = self.listener.fileno()  # may have two digits, which dash does not take
         script = f'exec 3<&{fd}; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0"' if fd != 3 else \
             'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0"'
-        self.api = Process("api", ["sh", "-c", script, str(self.build / "millrace-api")], self.dir / "log/api.log",
+        self.api = Process("api", ["bash", "-c", script, str(self.build / "millrace-api")], self.dir / "log/api.log",
                            env=self.env(**more), pass_fds=[fd])
         wait_until(lambda: self.get("/healthz")[0] == 200, "millrace-api", process=self.api.popen, log=self.api.log)
 

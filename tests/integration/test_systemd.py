@@ -17,7 +17,7 @@ UNITS = ["millrace-api.service", "millrace-worker@.service"]
 def installed(build, tmp_path_factory):
     """What `make install` puts into a staging directory, with units whose programs are there."""
     place = tmp_path_factory.mktemp("install")
-    mode = "asan" if "asan" in build.name else build.name.split("-")[0]
+    mode = next((m for m in ("release", "asan", "tsan") if m in build.name), "debug")
     subprocess.run(["make", "--no-print-directory", "-s", "install", f"B={os.path.relpath(build, ROOT)}", f"MODE={mode}",
                     f"DESTDIR={place}", "PREFIX=/usr"], cwd=ROOT, check=True, capture_output=True)
     return place
