@@ -242,6 +242,7 @@ size_t render_pool_size(const struct render_pool *p)
     return p->slots;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven things are needed, each of another kind */
 enum err render_pool_run(struct render_pool *p, const struct render_order *order,
                          render_progress_fn *on_progress, render_done_fn *on_done, void *arg,
                          struct render_ticket **ret, struct fault *reterr)

@@ -4,8 +4,8 @@
 
 #define MAGIC      0x72636864u
 #define READ_SIZE  4096
-#define STDERR_MAX (64 * 1024) /* a child that says more is no longer listened to */
-#define DRAIN_MS   200         /* for pipes that somebody holds open beyond the child's end */
+#define STDERR_MAX 65536u /* a child that says more is no longer listened to */
+#define DRAIN_MS   200    /* for pipes that somebody holds open beyond the child's end */
 #define UNREAD_MAX (WIRE_HEAD + WIRE_BODY_MAX)
 
 struct pool_child {
@@ -43,6 +43,28 @@ static struct pool_child *child_of(const uv_handle_t *h)
     return c;
 }
 
+/* --- handles ------------------------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    struct pool_child *c = child_of(h);
+    void (*on_closed)(void *arg) = c->on_closed;
+    void *arg = c->closed_arg;
+
+    if (--c->handles > 0)
+        return;
+    buf_done(&c->in);
+    c->magic = 0;
+    free(c);
+    on_closed(arg);
+}
+
+static void close_handle(struct pool_child *c, uv_handle_t *h)
+{
+    if (h->data == c && !uv_is_closing(h))
+        uv_close(h, on_handle_closed);
+}
+
 /* --- end ------------------------------------------------------------------------------------- */
 
 static void one_line(char *text, size_t len)
@@ -73,7 +95,8 @@ static void stop_reading(struct pool_child *c, uv_pipe_t *pipe)
         c->socket_open = false;
     else
         c->err_open = false;
-    (void)uv_read_stop((uv_stream_t *)pipe);
+    if (!uv_is_closing((uv_handle_t *)pipe))
+        (void)uv_read_stop((uv_stream_t *)pipe);
 }
 
 static void on_drained(uv_timer_t *t)
@@ -196,6 +219,7 @@ static void on_stderr(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
     }
     if (n < 0 || c->err_total > STDERR_MAX) {
         stop_reading(c, &c->err);
+        close_handle(c, (uv_handle_t *)&c->err); /* so that writing fails and does not wait */
         end_if_over(c);
     }
 }
@@ -327,26 +351,6 @@ int pool_child_pid(const struct pool_child *c)
 }
 
 /* --- close ----------------------------------------------------------------------------------- */
-
-static void on_handle_closed(uv_handle_t *h)
-{
-    struct pool_child *c = child_of(h);
-    void (*on_closed)(void *arg) = c->on_closed;
-    void *arg = c->closed_arg;
-
-    if (--c->handles > 0)
-        return;
-    buf_done(&c->in);
-    c->magic = 0;
-    free(c);
-    on_closed(arg);
-}
-
-static void close_handle(struct pool_child *c, uv_handle_t *h)
-{
-    if (h->data == c && !uv_is_closing(h))
-        uv_close(h, on_handle_closed);
-}
 
 void pool_child_dismiss(struct pool_child *c)
 {

@@ -16,7 +16,7 @@ static enum err io_fault(struct fault *reterr, const char *what, const char *pat
     int err = errno;
 
     return fault_set(reterr, err == ENOMEM ? ERR_NOMEM : ERR_IO, err, "%s %s: %s", what, path,
-                     strerror(err));
+                     err_errno(err));
 }
 
 /* Gives NULL without memory. */
@@ -63,8 +63,8 @@ static void empty_dir(int at, const char *dir)
             (void)close(fd);
         return;
     }
-    while ((entry = readdir(d)) !=
-           NULL) { /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
+    while ((entry = readdir(d)) != NULL) {
         if (!is_dot(entry->d_name))
             (void)unlinkat(dirfd(d), entry->d_name, 0);
     }
@@ -98,8 +98,8 @@ static enum err sweep(const char *spool, struct fault *reterr)
 
     if (d == NULL)
         return io_fault(reterr, "open", spool);
-    while ((entry = readdir(d)) !=
-           NULL) { /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
+    while ((entry = readdir(d)) != NULL) {
         char *path =
             is_renderer_dir(entry->d_name) ? path_of("%s/%s", spool, entry->d_name) : NULL;
 
@@ -164,7 +164,7 @@ static enum err check_source(const char *source, uint64_t max_bytes, struct faul
         int err = errno;
 
         return fault_set(reterr, err == ENOENT ? ERR_NOT_FOUND : ERR_IO, err, "source: %s",
-                         strerror(err));
+                         err_errno(err));
     }
     if (!S_ISREG(st.st_mode))
         return fault_set(reterr, ERR_MALFORMED, 0, "source: not a regular file");
@@ -263,7 +263,7 @@ static enum err check_file(const char *path, const struct pool_dir_take *t,
 
     if (fd < 0)
         return fault_set(reterr, ERR_CRASHED, errno, "output %u: %s", t->index,
-                         strerror(errno));
+                         err_errno(errno));
     e = check_fd(fd, t, reterr);
     (void)close(fd);
     return e;
@@ -282,7 +282,7 @@ enum err pool_dir_take(const struct pool_dir_take *t, char **ret_path, struct fa
         return no_memory(reterr);
     if (rename(from, to) != 0)
         return fault_set(reterr, errno == ENOENT ? ERR_CRASHED : ERR_IO, errno, "output %u: %s",
-                         t->index, strerror(errno));
+                         t->index, err_errno(errno));
     e = check_file(to, t, reterr);
     if (e != ERR_OK) {
         (void)remove(to);

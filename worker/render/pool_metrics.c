@@ -4,7 +4,7 @@
 static const struct {
     enum err err;
     const char *labels;
-} RESULTS[] = {
+} results[] = {
     {ERR_OK, "result=\"ok\""},
     {ERR_NOMEM, "result=\"nomem\""},
     {ERR_TIMEOUT, "result=\"timeout\""},
@@ -17,7 +17,7 @@ static const struct {
     {ERR_CRASHED, "result=\"crashed\""},
     {ERR_INTERNAL, "result=\"internal\""},
 };
-static const char *const CAUSES[POOL_DEATHS] = {
+static const char *const causes[POOL_DEATHS] = {
     [POOL_DEATH_TIMEOUT] = "cause=\"timeout\"",
     [POOL_DEATH_CANCEL] = "cause=\"cancel\"",
     [POOL_DEATH_CRASH] = "cause=\"crash\"",
@@ -27,9 +27,9 @@ static const char *const CAUSES[POOL_DEATHS] = {
 
 static void init_orders(struct pool_metrics *pm, struct metrics *m)
 {
-    for (size_t i = 0; i < COUNT_OF(RESULTS); i++)
-        pm->orders[-RESULTS[i].err] =
-            metrics_counter(m, "millrace_render_orders_total", RESULTS[i].labels,
+    for (size_t i = 0; i < COUNT_OF(results); i++)
+        pm->orders[-results[i].err] =
+            metrics_counter(m, "millrace_render_orders_total", results[i].labels,
                             "Image orders ended, by result");
 }
 
@@ -42,7 +42,7 @@ bool pool_metrics_init(struct pool_metrics *pm, struct metrics *m)
         return false;
     init_orders(pm, m);
     for (size_t i = 0; i < POOL_DEATHS; i++)
-        pm->deaths[i] = metrics_counter(m, "millrace_renderer_deaths_total", CAUSES[i],
+        pm->deaths[i] = metrics_counter(m, "millrace_renderer_deaths_total", causes[i],
                                         "Renderers that died or were killed, by cause");
     pm->spawned =
         metrics_counter(m, "millrace_renderers_spawned_total", NULL, "Renderers started");

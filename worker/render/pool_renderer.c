@@ -10,13 +10,13 @@
 #define MAGIC      0x72656e64u
 #define DISMISS_MS 2000
 
-static const char *const STATE_NAMES[] = {
+static const char *const state_names[] = {
     [RENDERER_SPAWNING] = "spawning", [RENDERER_IDLE] = "idle",     [RENDERER_BUSY] = "busy",
     [RENDERER_RETIRING] = "retiring", [RENDERER_KILLED] = "killed", [RENDERER_DEAD] = "dead",
 };
 /* From each state, a bit for each that may follow. */
 #define TO(s) (1u << RENDERER_##s)
-static const unsigned MOVES[] = {
+static const unsigned moves[] = {
     [RENDERER_SPAWNING] = TO(IDLE) | TO(KILLED) | TO(DEAD),
     [RENDERER_IDLE] = TO(BUSY) | TO(RETIRING) | TO(KILLED) | TO(DEAD),
     [RENDERER_BUSY] = TO(IDLE) | TO(RETIRING) | TO(KILLED) | TO(DEAD),
@@ -37,9 +37,9 @@ static void set_state(struct renderer *r, enum renderer_state s)
 {
     struct render_pool *p = r->pool;
 
-    must((MOVES[r->state] & 1u << s) != 0);
+    must((moves[r->state] & 1u << s) != 0);
     log_debug(p->log, "renderer.state", LOG_U("renderer", r->k),
-              LOG_S("from", STATE_NAMES[r->state]), LOG_S("to", STATE_NAMES[s]));
+              LOG_S("from", state_names[r->state]), LOG_S("to", state_names[s]));
     p->count[r->state]--;
     p->count[s]++;
     r->state = s;

@@ -21,9 +21,12 @@ static bool speaks_of_memory(const char *tail)
 
 static bool is_out_of_memory(const struct pool_child_end *end, uint64_t limit)
 {
-    if (limit == 0 || end->crash == NULL)
+    uint64_t peak = end->crash == NULL ? 0 : end->crash->peak_vm;
+
+    /* Over the limit: it is not in force (sandbox.h). */
+    if (limit == 0 || peak == 0 || peak > limit)
         return false;
-    return end->crash->peak_vm >= limit - limit / 8 || speaks_of_memory(end->tail);
+    return peak >= limit - limit / 8 || speaks_of_memory(end->tail);
 }
 
 static enum err died_of_signal(const struct pool_child_end *end, struct fault *ret)

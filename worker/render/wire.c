@@ -2,7 +2,7 @@
 
 #include "shared/mp.h"
 
-static const struct mp_limits LIMITS = {
+static const struct mp_limits limits = {
     .max_depth = 4, .max_items = 1024, .max_bytes = WIRE_BODY_MAX};
 
 static void put_be32(char *dst, uint32_t v)
@@ -310,7 +310,7 @@ typedef bool read_fn(const msgpack_object *map, struct wire_msg *ret);
 static const struct {
     const char *name;
     read_fn *read;
-} KINDS[] = {
+} kinds[] = {
     [WIRE_HELLO] = {"hello", read_hello},          [WIRE_ORDER] = {"order", read_order},
     [WIRE_PROGRESS] = {"progress", read_progress}, [WIRE_REPORT] = {"report", read_report},
     [WIRE_CRASH] = {"crash", read_crash},
@@ -323,13 +323,13 @@ static enum err read_message(const msgpack_object *map, struct wire_msg *ret,
 
     if (kind == NULL || kind->type != MSGPACK_OBJECT_STR)
         return fault_set(reterr, ERR_MALFORMED, 0, "a message without a kind");
-    for (size_t i = 0; i < COUNT_OF(KINDS); i++) {
-        if (!mp_is(kind, KINDS[i].name))
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (!mp_is(kind, kinds[i].name))
             continue;
         ret->kind = (enum wire_kind)i;
-        if (!KINDS[i].read(map, ret))
+        if (!kinds[i].read(map, ret))
             return fault_set(reterr, ERR_MALFORMED, 0, "a %s that lacks a field",
-                             KINDS[i].name);
+                             kinds[i].name);
         return ERR_OK;
     }
     return fault_set(reterr, ERR_MALFORMED, 0, "a message of an unknown kind");
@@ -344,7 +344,7 @@ enum err wire_decode(struct slice body, struct wire_msg *ret, struct fault *rete
     *ret = (struct wire_msg){0};
     if (!msgpack_zone_init(&z, 4096))
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for a message");
-    e = mp_parse(body, &LIMITS, &z, &root, reterr);
+    e = mp_parse(body, &limits, &z, &root, reterr);
     if (e == ERR_OK)
         e = read_message(&root, ret, reterr);
     msgpack_zone_destroy(&z);

@@ -47,7 +47,9 @@ static enum err open_image(const struct decode *d, unsigned shrink, VipsImage **
         return vfault_take(reterr, ERR_NOMEM, "decode");
     rc = load(src, d->format, shrink, ret);
     g_object_unref(src);
-    return rc == 0 ? ERR_OK : vfault_take(reterr, ERR_MALFORMED, "decode");
+    if (rc != 0)
+        return vfault_take(reterr, ERR_MALFORMED, "decode");
+    return ERR_OK;
 }
 
 enum err decode_open(struct slice file, uint64_t max_pixels, struct decode *ret,
@@ -169,6 +171,7 @@ enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret, struc
     }
     if (e != ERR_OK)
         return e;
+    must(im != NULL); /* once a decode */
     if (normalise(&im) != 0)
         return vfault_take(reterr, ERR_MALFORMED, "decode");
     *ret = im;

@@ -18,7 +18,7 @@
 #define AVIF_EFFORT     2
 #define PNG_COMPRESSION 6
 
-static const unsigned QUALITY[] = {
+static const unsigned qualities[] = {
     [IMAGE_JPEG] = 80, [IMAGE_PNG] = 0, [IMAGE_WEBP] = 80, [IMAGE_AVIF] = 50, [IMAGE_GIF] = 0,
 };
 
@@ -73,7 +73,7 @@ static VipsImage *without_metadata(VipsImage *im)
 enum err encode_target(VipsImage *im, enum image_format f, unsigned quality, VipsTarget *to,
                        struct fault *reterr)
 {
-    int q = (int)(quality == 0 ? QUALITY[f] : quality);
+    int q = (int)(quality == 0 ? qualities[f] : quality);
     AUTO(vimage_drop) VipsImage *bare = without_metadata(im);
 
     if (bare == NULL)
@@ -95,7 +95,7 @@ enum err encode_file(VipsImage *im, enum image_format f, unsigned quality, const
     if (e != ERR_OK)
         return e;
     if (stat(path, &st) != 0)
-        return fault_set(reterr, ERR_IO, errno, "encode: %s", strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "encode: %s", err_errno(errno));
     *ret_bytes = (uint64_t)st.st_size;
     return ERR_OK;
 }

@@ -6,7 +6,7 @@
 
 /* Whole names: "sRGB-elle-V2-g10" and its like are linear, or differ otherwise. "c2" is the tiny
  * sRGB of Facebook; "sRGB built-in" is lcms' own, "RGB built-in" an older one of it. */
-static const char *const NAMES[] = {
+static const char *const names[] = {
     "sRGB IEC61966-2.1",
     "sRGB IEC61966-2-1",
     "sRGB IEC61966-2-1 black scaled",
@@ -92,8 +92,8 @@ bool icc_is_srgb(struct slice profile)
     if (slice_starts(tag, "desc") ? !read_desc(tag, name)
                                   : !slice_starts(tag, "mluc") || !read_mluc(tag, name))
         return false;
-    for (size_t i = 0; i < COUNT_OF(NAMES); i++) {
-        if (strcmp(name, NAMES[i]) == 0)
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (strcmp(name, names[i]) == 0)
             return true;
     }
     return false;

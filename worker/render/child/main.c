@@ -25,8 +25,8 @@
 #define OUTPUT_MAX (512ull << 20) /* of one file */
 
 /* LeakSanitizer would ptrace this process at its end, which the sandbox forbids. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+const char *__asan_default_options(void); /* NOLINT(readability-identifier-naming): its own */
+const char *__asan_default_options(void)  /* NOLINT(readability-identifier-naming) */
 {
     return "detect_leaks=0:handle_segv=0:handle_abort=0:handle_sigbus=0";
 }

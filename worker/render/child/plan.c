@@ -113,7 +113,7 @@ void plan_resize(struct plan_size src, const struct image_op *op, struct plan_re
 /* Position along each axis: 0 at the start, 1 in the middle, 2 at the end. */
 static const struct {
     uint8_t x, y;
-} PLACES[] = {
+} places[] = {
     [IMAGE_CENTER] = {1, 1},    [IMAGE_NORTH] = {1, 0},     [IMAGE_SOUTH] = {1, 2},
     [IMAGE_EAST] = {2, 1},      [IMAGE_WEST] = {0, 1},      [IMAGE_NORTHEAST] = {2, 0},
     [IMAGE_NORTHWEST] = {0, 0}, [IMAGE_SOUTHEAST] = {2, 2}, [IMAGE_SOUTHWEST] = {0, 2},
@@ -126,8 +126,8 @@ struct plan_point plan_place(struct plan_size outer, struct plan_size inner,
     uint32_t room_x = outer.width - inner.width;
     uint32_t room_y = outer.height - inner.height;
 
-    return (struct plan_point){room_x / 2 * PLACES[g].x + (PLACES[g].x == 2 ? room_x % 2 : 0),
-                               room_y / 2 * PLACES[g].y + (PLACES[g].y == 2 ? room_y % 2 : 0)};
+    return (struct plan_point){room_x / 2 * places[g].x + (places[g].x == 2 ? room_x % 2 : 0),
+                               room_y / 2 * places[g].y + (places[g].y == 2 ? room_y % 2 : 0)};
 }
 
 /* --- a whole order ------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ struct magic {
 
 /* Seen often enough in uploads to deserve their name in the answer. */
 /* clang-format off */
-static const struct magic STRANGERS[] = {
+static const struct magic strangers[] = {
     MAGIC(0, "II*\0", "TIFF"),                 MAGIC(0, "MM\0*", "TIFF"),
     MAGIC(0, "II+\0", "BigTIFF"),              MAGIC(0, "MM\0+", "BigTIFF"),
     MAGIC(0, "%PDF", "PDF"),                   MAGIC(0, "%!PS", "PostScript"),
@@ -83,8 +83,8 @@ static enum err refuse_stranger(struct slice f, struct fault *reterr)
     char hex[3 * 8 + 1] = "";
     size_t n = f.len < 8 ? f.len : 8;
 
-    for (size_t i = 0; i < COUNT_OF(STRANGERS); i++) {
-        const struct magic *m = &STRANGERS[i];
+    for (size_t i = 0; i < COUNT_OF(strangers); i++) {
+        const struct magic *m = &strangers[i];
 
         if (m->at + m->len <= f.len && memcmp(f.ptr + m->at, m->bytes, m->len) == 0)
             return fault_set(reterr, ERR_UNSUPPORTED, 0,

@@ -31,7 +31,7 @@ const char *probe_walk_png(struct slice f, struct probe *ret)
 
 static bool jpeg_has_no_length(unsigned marker)
 {
-    return marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8);
+    return marker == 0 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8);
 }
 
 /* All frame headers (SOF0..15) but the tables that share their range: DHT, JPG, DAC. */
@@ -51,24 +51,27 @@ static const char *jpeg_frame(struct slice f, size_t at, size_t len, struct prob
     return ret->width == 0 || ret->height == 0 ? "it has no size" : NULL;
 }
 
+/* Gives the offset behind the next marker's code, or 0 at the end. Cameras leave padding before a marker, which
+ * decoders skip. */
+static size_t jpeg_next(struct slice f, size_t at)
+{
+    while (at < f.len && (uint8_t)f.ptr[at] != 0xff)
+        at++;
+    while (at < f.len && (uint8_t)f.ptr[at] == 0xff)
+        at++;
+    return f.len - at < 3 ? 0 : at + 1;
+}
+
 const char *probe_walk_jpeg(struct slice f, struct probe *ret)
 {
-    size_t at = 2;
+    size_t at = jpeg_next(f, 2);
 
-    for (;;) {
-        unsigned marker;
-        size_t len;
+    for (; at != 0; at = jpeg_next(f, at)) {
+        unsigned marker = (uint8_t)f.ptr[at - 1];
         const char *wrong = NULL;
+        size_t len;
 
-        /* Cameras leave padding before a marker, which decoders skip. */
-        while (at < f.len && (uint8_t)f.ptr[at] != 0xff)
-            at++;
-        while (at < f.len && (uint8_t)f.ptr[at] == 0xff)
-            at++;
-        if (f.len - at < 3)
-            return "it is cut off before its picture";
-        marker = (uint8_t)f.ptr[at++];
-        if (marker == 0 || jpeg_has_no_length(marker))
+        if (jpeg_has_no_length(marker))
             continue;
         if (marker == 0xd9)
             return "it ends before its picture";
@@ -83,6 +86,7 @@ const char *probe_walk_jpeg(struct slice f, struct probe *ret)
             return wrong;
         at += len;
     }
+    return "it is cut off before its picture";
 }
 
 /* --- GIF: header, colour table, then blocks that end with an empty sub-block ------------------- */

@@ -29,7 +29,7 @@ static enum err limit(__rlimit_resource_t what, uint64_t value, const char *name
 
     if (setrlimit(what, &r) != 0)
         return fault_set(reterr, ERR_INTERNAL, errno, "setrlimit %s: %s", name,
-                         strerror(errno));
+                         err_errno(errno));
     return ERR_OK;
 }
 
@@ -92,13 +92,13 @@ static enum err allow_below(int ruleset, const char *dir, const char *name, uint
         return fault_set(reterr, ERR_TOO_BIG, 0, "path of the sandbox is too long");
     attr.parent_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (attr.parent_fd < 0)
-        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, err_errno(errno));
     rc = (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0);
     err = errno;
     (void)close(attr.parent_fd);
     if (rc != 0)
         return fault_set(reterr, ERR_INTERNAL, err, "landlock rule for %s: %s", path,
-                         strerror(err));
+                         err_errno(err));
     return ERR_OK;
 }
 
@@ -112,7 +112,7 @@ static enum err restrict_files(int ruleset, const char *dir, uint64_t handled,
     if (e == ERR_OK)
         e = allow_below(ruleset, dir, "out", out, reterr);
     if (e == ERR_OK && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-        e = fault_set(reterr, ERR_INTERNAL, errno, "landlock: %s", strerror(errno));
+        e = fault_set(reterr, ERR_INTERNAL, errno, "landlock: %s", err_errno(errno));
     return e;
 }
 
@@ -124,7 +124,7 @@ enum err sandbox_files(const char *dir, uint32_t *ret_abi, struct fault *reterr)
     enum err e;
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return fault_set(reterr, ERR_INTERNAL, errno, "no_new_privs: %s", strerror(errno));
+        return fault_set(reterr, ERR_INTERNAL, errno, "no_new_privs: %s", err_errno(errno));
     *ret_abi = abi > 0 ? (uint32_t)abi : 0;
     if (abi <= 0)
         return ERR_OK;
@@ -134,7 +134,7 @@ enum err sandbox_files(const char *dir, uint32_t *ret_abi, struct fault *reterr)
     /* An older kernel takes the longer struct as long as what it does not know is zero. */
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (ruleset < 0)
-        return fault_set(reterr, ERR_INTERNAL, errno, "landlock ruleset: %s", strerror(errno));
+        return fault_set(reterr, ERR_INTERNAL, errno, "landlock ruleset: %s", err_errno(errno));
     e = restrict_files(ruleset, dir, attr.fs, reterr);
     (void)close(ruleset);
     return e;

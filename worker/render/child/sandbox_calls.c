@@ -11,7 +11,7 @@
 
 /* What libc, glib, libvips and its codecs call once they run. A call that is missing on another
  * kernel or libc fails with EPERM, which they all cope with. */
-static const int HARMLESS[] = {
+static const int harmless[] = {
     SCMP_SYS(read),
     SCMP_SYS(write),
     SCMP_SYS(readv),
@@ -82,7 +82,7 @@ static const int HARMLESS[] = {
 };
 
 /* Nothing in a renderer ever calls these: not an error, an intruder. */
-static const int HOSTILE[] = {
+static const int hostile[] = {
     SCMP_SYS(socket),
     SCMP_SYS(socketpair),
     SCMP_SYS(connect),
@@ -147,7 +147,7 @@ static const int HOSTILE[] = {
 
 /* glibc takes the older call when these say that they do not exist. clone3 hides its flags behind
  * a pointer, where seccomp cannot look. */
-static const int UNKNOWN[] = {
+static const int unknown[] = {
     SCMP_SYS(clone3),
     SCMP_SYS(openat2),
     SCMP_SYS(faccessat2),
@@ -182,13 +182,14 @@ static int add_narrow(scmp_filter_ctx ctx)
     rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     /* abort() and the crash handler signal themselves. */
+    rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                           SCMP_A0(SCMP_CMP_EQ, self, 0));
     rc |=
-        seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self));
-    rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, self));
-    rc |=
-        seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
+        seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, self, 0));
+    rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                           SCMP_A0(SCMP_CMP_EQ, 0, 0));
     rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                           SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+                           SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
     return rc;
 }
 
@@ -204,11 +205,11 @@ enum err sandbox_calls(struct fault *reterr)
     if (rc == 0)
         rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* search a tree, not a list */
     if (rc == 0)
-        rc = add_all(ctx, SCMP_ACT_ALLOW, HARMLESS, COUNT_OF(HARMLESS));
+        rc = add_all(ctx, SCMP_ACT_ALLOW, harmless, COUNT_OF(harmless));
     if (rc == 0)
-        rc = add_all(ctx, SCMP_ACT_KILL_PROCESS, HOSTILE, COUNT_OF(HOSTILE));
+        rc = add_all(ctx, SCMP_ACT_KILL_PROCESS, hostile, COUNT_OF(hostile));
     if (rc == 0)
-        rc = add_all(ctx, SCMP_ACT_ERRNO(ENOSYS), UNKNOWN, COUNT_OF(UNKNOWN));
+        rc = add_all(ctx, SCMP_ACT_ERRNO(ENOSYS), unknown, COUNT_OF(unknown));
     if (rc == 0)
         rc = add_narrow(ctx);
     if (rc == 0)

@@ -77,7 +77,7 @@ unsigned self_count_threads(void)
 
 void self_tame_malloc(void)
 {
-    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_ARENA_MAX, 2); /* NOLINT(concurrency-mt-unsafe): before any thread */
 }
 
 void self_trim(void)

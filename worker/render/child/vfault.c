@@ -9,7 +9,7 @@
 static const struct {
     const char *part;
     enum err err;
-} PATTERNS[] = {
+} patterns[] = {
     {"out of memory", ERR_NOMEM},
     {"unable to allocate", ERR_NOMEM},
     {"memory allocation", ERR_NOMEM},
@@ -31,9 +31,9 @@ static const struct {
 
 enum err vfault_classify(const char *text, enum err fallback)
 {
-    for (size_t i = 0; i < COUNT_OF(PATTERNS); i++) {
-        if (strcasestr(text, PATTERNS[i].part) != NULL)
-            return PATTERNS[i].err;
+    for (size_t i = 0; i < COUNT_OF(patterns); i++) {
+        if (strcasestr(text, patterns[i].part) != NULL)
+            return patterns[i].err;
     }
     return fallback;
 }

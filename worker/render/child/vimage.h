@@ -19,6 +19,7 @@ static inline void vimage_drop(VipsImage **im)
 /* Takes next in the place of *im, which goes. */
 static inline void vimage_replace(VipsImage **im, VipsImage *next)
 {
+    must(next != NULL);
     vimage_drop(im);
     *im = next;
 }

@@ -8,7 +8,7 @@
 #define SIDE 32
 
 /* One transparent pixel; there is no GIF encoder here to make one with. */
-static const char GIF[] =
+static const char tiny_gif[] =
     "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
 
 void warmup_plugins(void)
@@ -92,7 +92,7 @@ enum err warmup_codecs(struct fault *reterr)
     for (size_t i = 0; i < COUNT_OF(formats) && e == ERR_OK; i++)
         e = round_trip(im, formats[i], reterr);
     if (e == ERR_OK)
-        e = decode_back(GIF, sizeof GIF - 1, reterr);
+        e = decode_back(tiny_gif, sizeof tiny_gif - 1, reterr);
     if (e == ERR_OK)
         e = warm_colours(im, reterr);
     return e;

@@ -79,13 +79,13 @@ static enum err map_fd(struct work *w, int fd, struct fault *reterr)
     void *map;
 
     if (fstat(fd, &st) != 0)
-        return fault_set(reterr, ERR_IO, errno, "source: %s", strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "source: %s", err_errno(errno));
     if (st.st_size == 0)
         return fault_set(reterr, ERR_MALFORMED, 0, "the source is empty");
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
         return fault_set(reterr, errno == ENOMEM ? ERR_NOMEM : ERR_IO, errno, "source: %s",
-                         strerror(errno));
+                         err_errno(errno));
     w->file = slice_of(map, (size_t)st.st_size);
     return ERR_OK;
 }
@@ -96,7 +96,7 @@ static enum err map_source(struct work *w, struct fault *reterr)
     enum err e;
 
     if (fd < 0)
-        return fault_set(reterr, ERR_IO, errno, "source: %s", strerror(errno));
+        return fault_set(reterr, ERR_IO, errno, "source: %s", err_errno(errno));
     e = map_fd(w, fd, reterr);
     (void)close(fd);
     return e;
