@@ -149,7 +149,7 @@ static void judge_reply(struct consumer *c, enum err e, const redisReply *reply)
     if (c->state == CONSUMER_READY)
         take_claims(c, reply);
     else if (c->state == CONSUMER_CHECKING)
-        consumer_send_beat(c); /* not begun; now that no claim is in flight, they are given back */
+        consumer_send_beat(c); /* not begun: now that no claim is in flight, they go back */
 }
 
 static void on_claimed(void *arg, enum err e, const redisReply *reply)

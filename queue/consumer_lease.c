@@ -1,4 +1,5 @@
 #include "queue/consumer_internal.h"
+#include "queue/restart.h"
 #include "shared/backoff.h"
 #include "shared/clock.h"
 #include "shared/hash.h"
@@ -73,6 +74,8 @@ static void on_registered(void *arg, enum err e, const redisReply *reply)
             consumer_set_state(c, CONSUMER_READY, "");
             consumer_turn(c);
         }
+    } else if (c->state == CONSUMER_CLOSING) {
+        c->registered = e == ERR_OK; /* to be undone */
     } else if (c->state == CONSUMER_REGISTERING && redis_is_up(c->redis)) {
         park(c, CONSUMER_RETRY_MS, reply != NULL ? reply->str : err_text(e));
     }
@@ -140,6 +143,7 @@ void consumer_lose(struct consumer *c, bool replaced)
 
 void consumer_come_up(struct consumer *c)
 {
+    restart_mend(c->redis, c->log);
     if (c->registered)
         consumer_check(c, "asking Redis for the lease");
     else

@@ -231,24 +231,40 @@ static enum err ask_list(struct redis *r, const struct queue_keys *keys, const s
                       on_listed, l);
 }
 
-enum err inspect_list(struct redis *r, const char *queue, enum job_state state, size_t offset,
-                      size_t limit, inspect_list_fn *cb, void *arg)
+struct page {
+    struct redis *redis;
+    const char *queue;
+    enum job_state state;
+    size_t offset, limit;
+};
+
+static enum err list_page(const struct page *p, inspect_list_fn *cb, void *arg)
 {
     struct queue_keys keys;
     struct list_look *l;
-    enum err e = keys_init(&keys, queue, NULL);
+    enum err e = keys_init(&keys, p->queue, NULL);
 
-    if (e != ERR_OK || job_state_is_terminal(state))
+    if (e != ERR_OK || job_state_is_terminal(p->state))
         return ERR_MALFORMED;
     l = malloc(sizeof *l);
     if (l == NULL)
         return ERR_NOMEM;
-    *l = (struct list_look){.cb = cb, .arg = arg, .state = state};
+    *l = (struct list_look){.cb = cb, .arg = arg, .state = p->state};
     (void)snprintf(l->queue, sizeof l->queue, "%s", keys.queue);
-    e = ask_list(r, &keys,
-                 (const size_t[]){(size_t)state, offset, limit < LIST_MAX ? limit : LIST_MAX},
+    e = ask_list(p->redis, &keys,
+                 (const size_t[]){(size_t)p->state, p->offset,
+                                  p->limit < LIST_MAX ? p->limit : LIST_MAX},
                  l);
     if (e != ERR_OK)
         free(l);
     return e;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): seven parameters are the contract */
+enum err inspect_list(struct redis *r, const char *queue, enum job_state state, size_t offset,
+                      size_t limit, inspect_list_fn *cb, void *arg)
+{
+    const struct page p = {r, queue, state, offset, limit};
+
+    return list_page(&p, cb, arg);
 }

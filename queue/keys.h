@@ -1,6 +1,7 @@
 /* keys: the names of everything that the queue keeps in Redis. No other file spells one.
  *
  *     mr:queues                    SET     names of the queues that were ever used
+ *     mr:redis                     STRING  run id of the Redis whose AOF is known to be whole
  *     mr:{q}:ready:<priority>      LIST    jobs waiting; in at the left, out at the right
  *     mr:{q}:active:<consumer>     HASH    id -> priority digit and item, claimed and not settled
  *     mr:{q}:delayed               ZSET    priority digit and item, by due time in Unix ms
@@ -17,6 +18,7 @@
 #include "queue/job.h"
 
 #define KEYS_QUEUES       "mr:queues"
+#define KEYS_REDIS        "mr:redis"
 
 #define KEYS_CONSUMER_MAX 127 /* host:instance:boot */
 

@@ -15,6 +15,9 @@ void redis_server_free(struct redis_server **s); /* stops it and removes its dir
 /* After a kill: back on the same socket. Waits until it answers. */
 void redis_server_start(struct redis_server *s);
 void redis_server_kill(struct redis_server *s); /* SIGKILL; waits for its end */
+/* While it is down: cuts so many bytes off its AOF. From then on no start mends the AOF before, as
+ * it does otherwise. */
+void redis_server_tear(struct redis_server *s, size_t bytes);
 void redis_server_pause(struct redis_server *s, bool paused);
 
 const char *redis_server_url(const struct redis_server *s);  /* unix:///... */

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <unistd.h>
 
 #include "queue/keys.h"
@@ -38,6 +39,7 @@ HELPER void connect_hand(void)
 HELPER int start_server(void **state)
 {
     (void)state;
+    (void)signal(SIGPIPE, SIG_IGN);
     (void)alarm(240); /* a wait that never ends, ends here */
     server = redis_server_new(false);
     connect_hand();
