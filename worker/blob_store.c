@@ -35,6 +35,16 @@ static enum err sync_path(const char *path, int flags, struct fault *reterr)
     return rc == 0 ? ERR_OK : ERR_IO;
 }
 
+/* A directory that was just made must itself outlast a power cut. */
+static enum err make_dir(const char *parent, const char *dir, struct fault *reterr)
+{
+    if (mkdir(dir, 0750) == 0)
+        return sync_path(parent, O_RDONLY | O_DIRECTORY, reterr);
+    if (errno == EEXIST)
+        return ERR_OK;
+    return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", dir, err_errno(errno));
+}
+
 static enum err move_in(const struct store *st, struct blob_item *it, struct fault *reterr)
 {
     char dir[PATH_MAX], path[PATH_MAX];
@@ -42,8 +52,8 @@ static enum err move_in(const struct store *st, struct blob_item *it, struct fau
     (void)snprintf(dir, sizeof dir, "%s/%.2s", st->dir, it->name);
     if ((size_t)snprintf(path, sizeof path, "%s/%s", st->dir, it->name) >= sizeof path)
         return fault_set(reterr, ERR_IO, ENAMETOOLONG, "path too long below %s", st->dir);
-    if (mkdir(dir, 0750) != 0 && errno != EEXIST)
-        return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", dir, err_errno(errno));
+    if (make_dir(st->dir, dir, reterr) != ERR_OK)
+        return reterr->err;
     if (chmod(it->path, 0640) != 0 || rename(it->path, path) != 0)
         return fault_set(reterr, ERR_IO, errno, "rename %s to %s: %s", it->path, path,
                          err_errno(errno));

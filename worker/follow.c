@@ -93,33 +93,28 @@ static enum err build(const struct follow_parent *p, const struct follow_up *f, 
     return ERR_OK;
 }
 
-static void done_zone(msgpack_zone *z)
-{
-    msgpack_zone_destroy(z);
-}
-
 enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret,
                       struct fault *reterr)
 {
     struct follow_up ups[JOB_FOLLOW_MAX];
     struct mp_limits lim = limits();
     struct spec_fault why;
-    AUTO(done_zone) msgpack_zone zone;
+    msgpack_zone zone;
     msgpack_object then;
     size_t n = 0;
     enum err e;
 
-    if (!msgpack_zone_init(&zone, 1024)) {
-        memset(&zone, 0, sizeof zone);
+    if (!msgpack_zone_init(&zone, 1024))
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for follow-up %zu", index);
-    }
     e = mp_parse(p->job->then, &lim, &zone, &then, reterr);
-    if (e != ERR_OK)
-        return e;
-    if (spec_follow_ups(&then, ups, &n, &why) != ERR_OK)
-        return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
-    if (index >= n)
-        return fault_set(reterr, ERR_NOT_FOUND, 0, "no follow-up %zu", index);
-    ret->due = is_due(ups[index].on, p->state);
-    return ret->due ? build(p, &ups[index], index, ret, reterr) : ERR_OK;
+    if (e == ERR_OK && spec_follow_ups(&then, ups, &n, &why) != ERR_OK)
+        e = fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
+    if (e == ERR_OK && index >= n)
+        e = fault_set(reterr, ERR_NOT_FOUND, 0, "no follow-up %zu", index);
+    if (e == ERR_OK)
+        ret->due = is_due(ups[index].on, p->state);
+    if (e == ERR_OK && ret->due)
+        e = build(p, &ups[index], index, ret, reterr);
+    msgpack_zone_destroy(&zone);
+    return e;
 }

@@ -6,12 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What the consumer's name has room for (queue/consumer.h). */
+#define PART_MAX 48
+
 static bool is_plain(const char *name)
 {
     size_t n =
         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
-    return n > 0 && n <= 64 && name[n] == '\0' && name[0] != '.';
+    return n > 0 && n <= PART_MAX && name[n] == '\0' && name[0] != '.';
 }
 
 static enum err find_names(const struct worker_options *opt, struct instance *in,
@@ -24,11 +27,15 @@ static enum err find_names(const struct worker_options *opt, struct instance *in
     in->host[sizeof in->host - 1] = '\0';
     (void)slice_to_cstr(slice_str(opt->instance), in->name, sizeof in->name);
     if (!is_plain(in->host))
-        return fault_set(reterr, ERR_MALFORMED, 0,
-                         "HOST: \"%s\" must be 1 to 64 letters, digits, . _ -", in->host);
-    if (!is_plain(in->name) || strlen(opt->instance) > 64)
-        return fault_set(reterr, ERR_MALFORMED, 0,
-                         "INSTANCE: \"%s\" must be 1 to 64 letters, digits, . _ -", in->name);
+        return fault_set(
+            reterr, ERR_MALFORMED, 0,
+            "HOST: %s \"%s\" must be 1 to %d letters, digits, . _ -, not first a .",
+            opt->host == NULL ? "the system's host name" : "", in->host, PART_MAX);
+    if (!is_plain(in->name))
+        return fault_set(
+            reterr, ERR_MALFORMED, 0,
+            "INSTANCE: \"%s\" must be 1 to %d letters, digits, . _ -, not first a .", in->name,
+            PART_MAX);
     return ERR_OK;
 }
 
@@ -37,6 +44,34 @@ static enum err make_dir(const char *path, struct fault *reterr)
     if (mkdir(path, 0750) == 0 || errno == EEXIST)
         return ERR_OK;
     return fault_set(reterr, ERR_IO, errno, "mkdir %s: %s", path, err_errno(errno));
+}
+
+/* Outputs are renamed from one directory to the other. Tried, because two mounts of one file system
+ * look the same and refuse it. */
+static enum err try_rename(const struct worker_options *opt, const struct instance *in,
+                           struct fault *reterr)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int fd, rc;
+
+    (void)snprintf(from, sizeof from, "%s/probe", in->spool);
+    if ((size_t)snprintf(to, sizeof to, "%s/.probe-%s", opt->blob_dir, in->name) >= sizeof to)
+        return fault_set(reterr, ERR_MALFORMED, 0, "BLOB_DIR: path too long");
+    fd = open(from, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fault_set(reterr, ERR_IO, errno, "SPOOL_DIR: open %s: %s", from,
+                         err_errno(errno));
+    (void)close(fd);
+    rc = rename(from, to) == 0 ? 0 : errno;
+    (void)unlink(rc == 0 ? to : from);
+    if (rc == EXDEV)
+        return fault_set(reterr, ERR_MALFORMED, rc,
+                         "SPOOL_DIR %s and BLOB_DIR %s must be on one file system",
+                         opt->spool_dir, opt->blob_dir);
+    if (rc != 0)
+        return fault_set(reterr, ERR_IO, rc, "BLOB_DIR: rename %s to %s: %s", from, to,
+                         err_errno(rc));
+    return ERR_OK;
 }
 
 static enum err make_dirs(const struct worker_options *opt, struct instance *in,
@@ -117,6 +152,8 @@ enum err instance_open(const struct worker_options *opt, struct instance *ret,
         e = make_dirs(opt, ret, reterr);
     if (e == ERR_OK)
         e = take_lock(ret, reterr);
+    if (e == ERR_OK)
+        e = try_rename(opt, ret, reterr);
     if (e == ERR_OK)
         e = find_renderer(opt, ret, reterr);
     if (e != ERR_OK)

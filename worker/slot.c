@@ -1,32 +1,22 @@
-#include "worker/slot.h"
+#include "worker/slot_internal.h"
 
 #include "shared/clock.h"
 #include "shared/failpoint.h"
 #include "shared/json.h"
-#include "worker/follow.h"
 #include "worker/handler.h"
 #include "worker/verdict.h"
 
-#define AGAIN_MS       250 /* between tries of what the loop refused to start */
 #define MALFORMED_TYPE "malformed"
 
-static step_fn recall, run, judge, record, follow, settle;
-static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run},
-                         S_JUDGE = {"judge", judge}, S_RECORD = {"record", record},
-                         S_FOLLOW = {"follow", follow}, S_SETTLE = {"settle", settle};
+static step_fn recall, run;
+static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run};
 
-static struct slot *slot_of(struct flow *f)
+struct slot *slot_of(struct flow *f)
 {
     return CONTAINER(f, struct slot, flow);
 }
 
-static const struct step *wait_then(struct slot *s, const struct step *next)
-{
-    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
-    return flow_await(&s->flow, ERR_OK, next);
-}
-
-static void failed(struct slot *s, enum err e, const struct fault *why)
+void slot_failed(struct slot *s, enum err e, const struct fault *why)
 {
     s->err = e;
     if (why != NULL)
@@ -38,34 +28,47 @@ static void failed(struct slot *s, enum err e, const struct fault *why)
 
 /* --- recall: has an earlier attempt written the last word already? ------------------------------ */
 
-static void on_recalled(void *arg, enum err e, const struct ledger_row *row,
-                        const struct ledger_output_row *outputs, size_t n_outputs,
-                        const struct ledger_attempt_row *attempts, size_t n_attempts)
+static void take_row(struct slot *s, const struct ledger_row *row)
+{
+    char error[32];
+
+    s->from_row = true;
+    s->state = row->state;
+    s->err = ERR_OK;
+    buf_clear(&s->result);
+    if (row->result_json.len > 0 &&
+        json_to_msgpack(row->result_json, JOB_DEPTH_MAX, &s->result, NULL) != ERR_OK)
+        buf_clear(&s->result);
+    if (row->state == JOB_SUCCEEDED)
+        return;
+    (void)slice_to_cstr(row->error, error, sizeof error);
+    (void)slice_to_cstr(row->error_text, s->why.text, sizeof s->why.text);
+    s->err = err_from_name(error);
+}
+
+static void on_row(void *arg, enum err e, const struct ledger_row *row,
+                   const struct ledger_output_row *outputs, size_t n_outputs,
+                   const struct ledger_attempt_row *attempts, size_t n_attempts)
 {
     struct slot *s = arg;
 
     (void)outputs, (void)n_outputs, (void)attempts, (void)n_attempts;
-    if (e == ERR_OK && job_state_is_terminal(row->state)) {
-        s->from_row = true;
-        s->state = row->state;
-        if (row->result_json.len > 0 &&
-            json_to_msgpack(row->result_json, JOB_DEPTH_MAX, &s->result, NULL) != ERR_OK)
-            buf_clear(&s->result);
-        if (row->state != JOB_SUCCEEDED) {
-            (void)slice_to_cstr(row->error_text, s->why.text, sizeof s->why.text);
-            s->err = ERR_INTERNAL;
-        }
-    }
-    flow_wake(&s->flow, ERR_OK); /* when PostgreSQL cannot say, the job runs: at least once */
+    if (e == ERR_OK && job_state_is_terminal(row->state))
+        take_row(s, row);
+    flow_wake(&s->flow, ERR_OK);
 }
 
+bool slot_ask_row(struct slot *s)
+{
+    return pg_is_up(s->sv->pg) && ledger_job(s->sv->pg, &s->claim.id, on_row, s) == ERR_OK;
+}
+
+/* When PostgreSQL cannot say, the job runs: at least once. */
 static const struct step *recall(struct flow *f)
 {
     struct slot *s = slot_of(f);
 
-    if (s->claim.attempt <= 1 || !pg_is_up(s->sv->pg))
-        return &S_RUN;
-    if (ledger_job(s->sv->pg, &s->claim.id, on_recalled, s) != ERR_OK)
+    if (s->claim.attempt <= 1 || !slot_ask_row(s))
         return &S_RUN;
     return flow_await(f, ERR_OK, &S_RUN);
 }
@@ -139,7 +142,7 @@ static const struct step *run(struct flow *f)
     enum err e;
 
     if (s->stop == SLOT_STOP_LOST || s->from_row)
-        return &S_JUDGE;
+        return &slot_step_judge;
     e = admit(s, &why);
     if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
         e = fault_set(&why, ERR_CANCELED, 0, "the worker is draining");
@@ -151,10 +154,11 @@ static const struct step *run(struct flow *f)
         e = s->handler->start(s, &why);
     }
     if (e == ERR_OK)
-        return flow_await(f, ERR_OK, &S_JUDGE);
+        return flow_await(f, ERR_OK, &slot_step_judge);
     s->running = false;
-    failed(s, e, &why);
-    return &S_JUDGE;
+    s->wake_at_ms = 0;
+    slot_failed(s, e, &why);
+    return &slot_step_judge;
 }
 
 void slot_done(struct slot *s, enum err e, const struct fault *why)
@@ -166,246 +170,11 @@ void slot_done(struct slot *s, enum err e, const struct fault *why)
         struct fault late;
 
         (void)fault_set(&late, ERR_TIMEOUT, 0, "not done within timeout_ms %u", s->timeout_ms);
-        failed(s, ERR_TIMEOUT, &late);
+        slot_failed(s, ERR_TIMEOUT, &late);
     } else if (e != ERR_OK) {
-        failed(s, e, why);
+        slot_failed(s, e, why);
     }
     flow_wake(&s->flow, ERR_OK);
-}
-
-/* --- judge -------------------------------------------------------------------------------------- */
-
-static void let_go(struct slot *s)
-{
-    if (s->idle)
-        return;
-    s->idle = true;
-    s->events.on_idle(s->events.arg, s);
-}
-
-static void log_outcome(struct slot *s, enum verdict_kind kind)
-{
-    uint64_t ms = (clock_now_us() - s->started_us) / 1000;
-
-    if (kind == VERDICT_SUCCEEDED)
-        log_debug(&s->log, "job.succeeded", LOG_S("type", s->job.type),
-                  LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms));
-    else if (kind == VERDICT_RETRY)
-        log_warn(&s->log, "job.retrying", LOG_S("type", s->job.type),
-                 LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
-                 LOG_U("delay_ms", s->delay_ms), LOG_S("error", err_name(s->err)),
-                 LOG_S("why", s->why.text));
-    else if (kind == VERDICT_DEAD)
-        log_error(&s->log, "job.dead", LOG_S("type", s->job.type),
-                  LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
-                  LOG_S("error", err_name(s->err)), LOG_S("why", s->why.text));
-    else
-        log_info(&s->log, "job.released", LOG_S("type", s->job.type),
-                 LOG_U("attempt", s->claim.attempt));
-}
-
-static const struct step *judge(struct flow *f)
-{
-    struct slot *s = slot_of(f);
-    struct verdict v;
-
-    let_go(s);
-    s->finished_wall_ms = clock_wall_ms();
-    if (s->stop == SLOT_STOP_LOST)
-        return flow_end(f);
-    if (s->from_row) {
-        log_info(&s->log, "job.recalled", LOG_S("state", job_state_name(s->state)),
-                 LOG_U("attempt", s->claim.attempt));
-        if (job_decode(s->claim.item, &s->job, NULL) != ERR_OK)
-            s->job.then = slice_of("", 0);
-        return &S_FOLLOW;
-    }
-    v = verdict_of(&(struct attempt_end){
-        .err = s->err,
-        .released = s->stop == SLOT_STOP_DRAIN && s->err == ERR_CANCELED,
-        .attempt = s->claim.attempt,
-        .excused = s->claim.excused,
-        .max_attempts = s->max_attempts,
-        .retry_after_ms = s->retry_after_ms,
-        .retry_base_ms = s->sv->opt->retry_base_ms,
-        .retry_cap_ms = s->sv->opt->retry_cap_ms,
-    });
-    s->delay_ms = v.delay_ms;
-    s->release = v.kind == VERDICT_RELEASE;
-    s->state = verdict_state(v.kind);
-    log_outcome(s, v.kind);
-    return s->release ? &S_SETTLE : &S_RECORD;
-}
-
-/* --- record ------------------------------------------------------------------------------------- */
-
-static void on_recorded(void *arg, enum err e, bool applied)
-{
-    struct slot *s = arg;
-
-    s->stale = e == ERR_OK && !applied;
-    if (e == ERR_OK)
-        FAILPOINT("worker.recorded");
-    else
-        log_error(&s->log, "job.unrecorded", LOG_S("error", err_name(e)));
-    flow_wake(&s->flow, e);
-}
-
-static struct slice result_json(struct slot *s, struct buf *out)
-{
-    if (s->err != ERR_OK || s->result.len == 0)
-        return slice_of("", 0);
-    json_from_msgpack_bytes(buf_slice(&s->result), out);
-    return buf_failed(out) ? slice_of("", 0) : buf_slice(out);
-}
-
-static uint64_t enqueued_ms(const struct slot *s)
-{
-    uint64_t ms = uuid_time_ms(&s->claim.id);
-
-    return ms > 0 ? ms : s->claim.claimed_ms;
-}
-
-static enum err record_now(struct slot *s)
-{
-    AUTO(buf_done) struct buf json = {0};
-    bool ok = s->err == ERR_OK;
-    struct slice item = s->claim.item;
-
-    if (item.len > JOB_ITEM_MAX)
-        item.len = JOB_ITEM_MAX;
-    return ledger_record(
-        s->sv->ledger,
-        &(struct ledger_outcome){
-            .id = s->claim.id,
-            .queue = s->queue,
-            .type = s->job.type,
-            .priority = s->claim.priority,
-            .state = s->state,
-            .attempt = s->claim.attempt,
-            .max_attempts = s->max_attempts,
-            .enqueued_ms = enqueued_ms(s),
-            .started_ms = s->started_wall_ms,
-            .finished_ms = s->finished_wall_ms,
-            .next_attempt_ms = s->state == JOB_RETRYING ? s->finished_wall_ms + s->delay_ms : 0,
-            .worker = consumer_name(s->consumer),
-            .error = ok ? NULL : err_name(s->err),
-            .error_text = ok ? slice_of("", 0) : slice_str(s->why.text),
-            .item = item,
-            .result_json = result_json(s, &json),
-            .has_parent = s->job.has_parent,
-            .parent = s->job.parent,
-            .outputs = s->outputs,
-            .n_outputs = ok ? s->n_outputs : 0,
-        },
-        on_recorded, s);
-}
-
-static const struct step *record(struct flow *f)
-{
-    struct slot *s = slot_of(f);
-    enum err e;
-
-    if (s->stop == SLOT_STOP_LOST)
-        return flow_end(f);
-    FAILPOINT("worker.done");
-    e = record_now(s);
-    if (e == ERR_BUSY)
-        return wait_then(s, &S_RECORD);
-    return flow_await(f, e, &S_FOLLOW);
-}
-
-/* --- follow ------------------------------------------------------------------------------------- */
-
-static void on_enqueued(void *arg, enum err e, const struct fault *why)
-{
-    struct slot *s = arg;
-
-    (void)why;
-    if (e == ERR_OK) {
-        s->follow_next++;
-        flow_wake(&s->flow, ERR_OK);
-        return;
-    }
-    /* Fate unknown or refused: the id is fixed, so trying again makes no second job. The flow stays
-     * asleep until the tick. */
-    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
-}
-
-static enum err follow_now(struct slot *s, struct follow_item *item, struct fault *reterr)
-{
-    return follow_build(
-        &(struct follow_parent){
-            .job = &s->job,
-            .queue = s->queue,
-            .state = s->state,
-            .attempt = s->claim.attempt,
-            .result = buf_slice(&s->result),
-            .error = s->err == ERR_OK ? NULL : err_name(s->err),
-            .error_text = s->err == ERR_OK ? NULL : s->why.text,
-        },
-        s->follow_next, item, reterr);
-}
-
-static const struct step *follow(struct flow *f)
-{
-    struct slot *s = slot_of(f);
-    struct follow_item item = {0};
-    const struct step *next = &S_SETTLE;
-    struct fault why;
-    enum err e;
-
-    if (s->stop == SLOT_STOP_LOST)
-        return flow_end(f);
-    if (s->stale || !job_state_is_terminal(s->state) || s->job.then.len == 0)
-        return &S_SETTLE;
-    while ((e = follow_now(s, &item, &why)) == ERR_OK && !item.due)
-        s->follow_next++;
-    if (e == ERR_OK) {
-        e = producer_enqueue(s->sv->producer,
-                             &(struct producer_job){.queue = item.queue,
-                                                    .priority = s->claim.priority,
-                                                    .id = item.id,
-                                                    .type = item.type,
-                                                    .item = buf_slice(&item.item)},
-                             on_enqueued, s);
-        next = e == ERR_OK ? flow_await(f, ERR_OK, &S_FOLLOW) : wait_then(s, &S_FOLLOW);
-    } else if (e != ERR_NOT_FOUND) {
-        log_error(&s->log, "job.follow_up_dropped", LOG_S("why", why.text));
-    }
-    buf_done(&item.item);
-    return next;
-}
-
-/* --- settle ------------------------------------------------------------------------------------- */
-
-static void on_settled(void *arg, enum err e)
-{
-    struct slot *s = arg;
-
-    if (e != ERR_OK)
-        log_debug(&s->log, "job.settle", LOG_S("error", err_name(e)));
-    flow_wake(&s->flow, ERR_OK);
-}
-
-static const struct step *settle(struct flow *f)
-{
-    struct slot *s = slot_of(f);
-    struct settlement out = {
-        .id = s->claim.id, .attempt = s->claim.attempt, .kind = SETTLE_DONE};
-
-    if (s->stop == SLOT_STOP_LOST)
-        return flow_end(f);
-    if (s->release) {
-        out.kind = SETTLE_RELEASE;
-    } else if (s->state == JOB_RETRYING && !s->stale) {
-        out.kind = SETTLE_RETRY;
-        out.delay_ms = s->delay_ms;
-        out.error = s->why.text;
-    }
-    if (consumer_settle(s->consumer, &out, on_settled, s) != ERR_OK)
-        return wait_then(s, &S_SETTLE);
-    return flow_await(f, ERR_OK, NULL);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -419,33 +188,19 @@ static void free_outputs(struct slot *s)
     free(s->outputs);
 }
 
-static step_fn unrecorded;
-static const struct step S_UNRECORDED = {"unrecorded", unrecorded};
-
-/* The row could not be written although PostgreSQL answered: the attempt failed, and its reason is
- * all that a second, plain row says. If that fails too the job goes back to its queue. */
-static const struct step *unrecorded(struct flow *f)
+void slot_let_go(struct slot *s)
 {
-    struct slot *s = slot_of(f);
-
-    if (s->stop == SLOT_STOP_LOST || f->err == ERR_CANCELED)
-        return flow_end(f); /* the worker ends; closing the consumer gives the job back */
-    f->on_fail = &S_UNRECORDED;
-    s->release = s->unrecorded;
-    if (s->unrecorded)
-        return &S_SETTLE;
-    s->unrecorded = true;
-    failed(s, ERR_INTERNAL, &(struct fault){.text = "the result could not be recorded"});
-    buf_clear(&s->result);
-    s->state = JOB_DEAD;
-    return &S_RECORD;
+    if (s->idle)
+        return;
+    s->idle = true;
+    s->events.on_idle(s->events.arg, s);
 }
 
 static void ended(struct flow *f)
 {
     struct slot *s = slot_of(f);
 
-    let_go(s);
+    slot_let_go(s);
     s->events.on_ended(s->events.arg, s);
     free_outputs(s);
     buf_done(&s->item);
@@ -486,7 +241,7 @@ struct slot *slot_new(struct services *sv, struct consumer *consumer, const char
     s->started_us = clock_now_us();
     s->started_wall_ms = clock_wall_ms();
     log_ctx_init(&s->log, &sv->log, "job", uuid_text(&claim->id, id));
-    s->flow = (struct flow){.on_fail = &S_UNRECORDED, .ended = ended};
+    s->flow = (struct flow){.on_fail = &slot_step_unrecorded, .ended = ended};
     if (log_threshold() <= LOG_DEBUG)
         s->flow.trace = trace;
     return s;
@@ -517,7 +272,8 @@ void slot_set_retry_after(struct slot *s, int64_t ms)
 
 void slot_progress(struct slot *s, unsigned pct, const char *note)
 {
-    consumer_progress(s->consumer, &s->claim.id, s->claim.attempt, pct, note);
+    if (s->stop != SLOT_STOP_LOST)
+        consumer_progress(s->consumer, &s->claim.id, s->claim.attempt, pct, note);
 }
 
 void slot_stop(struct slot *s, enum slot_stop why)

@@ -1,14 +1,14 @@
 /* slot: one claimed job from claim to settlement, and one flow that says how.
  *
- *     recall --> run --> judge --> record --> follow --> settle --> (freed)
- *        \         \        \_________________________/
+ *     recall --> run --> judge --> record --> review --> follow --> settle --> (freed)
+ *        \         \        \____________________________________/
  *         \         \--- dropped: the lease was lost, nothing more is written
  *          \--> the row is terminal already (a worker died between row and settle): follow, settle
  *
  * recall looks the job up when this is not its first attempt. judge turns the outcome into a
- * verdict (verdict.h). record waits for PostgreSQL, follow enqueues what `then` asks for, settle
- * takes the job out of Redis: in this order, so that a crash in between repeats work and loses
- * none. Loop thread only. */
+ * verdict (verdict.h). record waits for PostgreSQL, review looks what the row says if it was not
+ * taken, follow enqueues what `then` asks for, settle takes the job out of Redis: in this order, so that
+ * a crash in between repeats work and loses none. Loop thread only. */
 #ifndef WORKER_SLOT_H
 #define WORKER_SLOT_H
 

@@ -4,21 +4,35 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+static bool is_inside(const char *path, const char *root)
+{
+    size_t n = strlen(root);
+
+    while (n > 0 && root[n - 1] == '/')
+        n--;
+    return strncmp(path, root, n) == 0 && path[n] == '/';
+}
+
 static bool is_below(const char *path, struct slice root)
 {
     char text[PATH_MAX], real[PATH_MAX];
-    size_t n;
 
-    if (root.len == 0 || !slice_to_cstr(root, text, sizeof text) ||
-        realpath(text, real) == NULL)
-        return false;
-    n = strlen(real);
-    if (n == 1 && real[0] == '/')
-        return true;
-    return strncmp(path, real, n) == 0 && path[n] == '/';
+    return root.len > 0 && slice_to_cstr(root, text, sizeof text) &&
+           realpath(text, real) != NULL && is_inside(path, real);
 }
 
-static bool is_allowed(const char *path, const char *roots)
+/* By its letters alone, for a path that cannot be resolved. */
+static bool is_spelled_below(const char *path, struct slice root)
+{
+    char text[PATH_MAX];
+
+    return root.len > 0 && slice_to_cstr(root, text, sizeof text) &&
+           strstr(path, "/../") == NULL && is_inside(path, text);
+}
+
+typedef bool below_fn(const char *path, struct slice root);
+
+static bool is_allowed(const char *path, const char *roots, below_fn *below)
 {
     struct slice rest = slice_str(roots);
 
@@ -26,12 +40,35 @@ static bool is_allowed(const char *path, const char *roots)
         const char *colon = memchr(rest.ptr, ':', rest.len);
         size_t n = colon == NULL ? rest.len : (size_t)(colon - rest.ptr);
 
-        if (is_below(path, slice_of(rest.ptr, n)))
+        if (below(path, slice_of(rest.ptr, n)))
             return true;
         n += colon != NULL;
         rest = slice_of(rest.ptr + n, rest.len - n);
     }
     return false;
+}
+
+static enum err forbidden(struct fault *reterr)
+{
+    return fault_set(reterr, ERR_FORBIDDEN, 0,
+                     "/args/source/path: not below one of PATH_ROOTS");
+}
+
+/* Whether a file exists is told only of those that might be named: others could be guessed at. */
+static enum err unresolved(const char *path, const char *roots, int number,
+                           struct fault *reterr)
+{
+    enum err e = ERR_IO;
+
+    if (!is_allowed(path, roots, is_spelled_below))
+        return forbidden(reterr);
+    if (number == ENOENT || number == ENOTDIR)
+        e = ERR_NOT_FOUND;
+    else if (number == EACCES)
+        e = ERR_FORBIDDEN;
+    else if (number == ELOOP || number == ENAMETOOLONG)
+        e = ERR_MALFORMED;
+    return fault_set(reterr, e, number, "/args/source/path: %s", err_errno(number));
 }
 
 enum err source_path_resolve(const char *roots, struct slice path, char *ret,
@@ -48,11 +85,9 @@ enum err source_path_resolve(const char *roots, struct slice path, char *ret,
         return fault_set(reterr, ERR_MALFORMED, 0,
                          "/args/source/path: must be an absolute path without NUL");
     if (realpath(text, ret) == NULL)
-        return fault_set(reterr, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
-                         "/args/source/path: %s", err_errno(errno));
-    if (!is_allowed(ret, roots))
-        return fault_set(reterr, ERR_FORBIDDEN, 0,
-                         "/args/source/path: not below one of PATH_ROOTS");
+        return unresolved(text, roots, errno, reterr);
+    if (!is_allowed(ret, roots, is_below))
+        return forbidden(reterr);
     if (stat(ret, &st) != 0 || !S_ISREG(st.st_mode))
         return fault_set(reterr, ERR_MALFORMED, 0, "/args/source/path: not a regular file");
     return ERR_OK;

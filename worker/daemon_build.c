@@ -1,0 +1,211 @@
+#include <inttypes.h>
+
+#include "worker/daemon_internal.h"
+
+/* --- building ---------------------------------------------------------------------------------------- */
+
+static enum err parse_secrets(struct services *sv, struct fault *reterr)
+{
+    struct slice rest = slice_str(sv->opt->webhook_secrets);
+
+    while (rest.len > 0) {
+        const char *comma = memchr(rest.ptr, ',', rest.len);
+        size_t n = comma == NULL ? rest.len : (size_t)(comma - rest.ptr);
+        AUTO(buf_done) struct buf one = {0};
+
+        buf_add(&one, rest.ptr, n);
+        if (sv->n_secrets == WEBHOOK_SECRETS_MAX)
+            return fault_set(reterr, ERR_TOO_BIG, 0, "WEBHOOK_SECRETS: more than %d keys",
+                             WEBHOOK_SECRETS_MAX);
+        if (webhook_secret_parse(buf_cstr(&one), &sv->secrets[sv->n_secrets], reterr) != ERR_OK)
+            return reterr->err;
+        sv->n_secrets++;
+        n += comma != NULL;
+        rest = slice_of(rest.ptr + n, rest.len - n);
+    }
+    return ERR_OK;
+}
+
+static enum err build_connections(struct daemon *d, struct fault *reterr)
+{
+    struct services *sv = &d->sv;
+    const struct worker_options *opt = sv->opt;
+    uv_loop_t *uv = loop_uv(sv->loop);
+    enum err e =
+        redis_new(uv,
+                  &(struct redis_options){
+                      .url = opt->redis_url, .name = "millrace-worker", .log = &sv->log},
+                  &sv->redis, reterr);
+
+    if (e == ERR_OK)
+        e = pg_new(uv,
+                   &(struct pg_options){.url = opt->pg_url,
+                                        .application = "millrace-worker",
+                                        .connections = (unsigned)opt->pg_connections,
+                                        .unprepared = !opt->pg_prepared,
+                                        .log = &sv->log},
+                   &sv->pg, reterr);
+    if (e == ERR_OK)
+        e = ledger_new(uv, sv->pg,
+                       &(struct ledger_options){.max_held = opt->ledger_held, .log = &sv->log},
+                       &sv->ledger, reterr);
+    if (e == ERR_OK)
+        e = producer_new(uv, sv->redis, &(struct producer_options){.skip_known = true},
+                         &sv->producer, reterr);
+    if (e == ERR_OK)
+        e = netguard_new(opt->outgoing_allow, &sv->guard, reterr);
+    if (e == ERR_OK)
+        e = http_client_new(
+            uv,
+            &(struct http_client_options){.guard = sv->guard,
+                                          .user_agent = "millrace/" MILLRACE_VERSION,
+                                          .ca_file = opt->ca_file,
+                                          .log = &sv->log},
+            &sv->http, reterr);
+    return e;
+}
+
+static enum err build_pool(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+
+    return render_pool_new(loop_uv(d->sv.loop),
+                           &(struct render_pool_options){
+                               .program = d->instance.render_program,
+                               .spool_dir = d->instance.spool,
+                               .renderers = (unsigned)opt->renderers,
+                               .recycle_jobs = (unsigned)opt->recycle_jobs,
+                               .recycle_rss = opt->recycle_rss,
+                               .limits = {.source_bytes = opt->source_bytes,
+                                          .pixels = opt->source_pixels,
+                                          .output_pixels = opt->output_pixels,
+                                          .memory_bytes = opt->render_memory},
+                               .metrics = d->sv.metrics,
+                               .log = &d->sv.log,
+                           },
+                           &d->sv.pool, reterr);
+}
+
+static void build_lane_metrics(struct daemon *d, struct lane *lane)
+{
+    static const enum job_state shown[] = {JOB_QUEUED, JOB_RETRYING, JOB_SUCCEEDED, JOB_DEAD};
+    struct metrics *m = d->sv.metrics;
+    char labels[160];
+
+    for (size_t i = 0; i < COUNT_OF(shown); i++) {
+        (void)snprintf(labels, sizeof labels, "queue=\"%s\",outcome=\"%s\"", lane->queue,
+                       shown[i] == JOB_QUEUED ? "released" : job_state_name(shown[i]));
+        lane->ended[shown[i]] =
+            metrics_counter(m, "millrace_attempts_total", labels, "Attempts ended, by outcome");
+    }
+    (void)snprintf(labels, sizeof labels, "queue=\"%s\"", lane->queue);
+    lane->wait = metrics_histogram(m, "millrace_job_wait_seconds", labels,
+                                   "From the job's creation to its claim");
+    lane->run = metrics_histogram(m, "millrace_job_run_seconds", labels,
+                                  "From the claim to the end of the attempt");
+}
+
+static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+    struct consumer_events ev = {.arg = lane,
+                                 .on_claim = daemon_on_claim,
+                                 .on_lost = daemon_on_lost,
+                                 .on_state = daemon_on_consumer};
+
+    lane->owner = d;
+    log_ctx_init(&lane->log, &d->sv.log, "queue", lane->queue);
+    build_lane_metrics(d, lane);
+    return consumer_new(loop_uv(d->sv.loop), d->sv.redis,
+                        &(struct consumer_options){.queue = lane->queue,
+                                                   .host = d->instance.host,
+                                                   .instance = d->instance.name,
+                                                   .redis_url = opt->redis_url,
+                                                   .beat_ms = (uint32_t)opt->beat_ms,
+                                                   .lease_ms = (uint32_t)opt->lease_ms,
+                                                   .info_slots = (uint32_t)lane->slots,
+                                                   .info_version = MILLRACE_VERSION,
+                                                   .log = &lane->log},
+                        &ev, &lane->consumer, reterr);
+}
+
+static enum err build_lanes(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+    enum err e = lanes_parse(opt->queues, opt->slots, d->lanes, &d->n_lanes, reterr);
+
+    for (size_t i = 0; e == ERR_OK && i < d->n_lanes; i++) {
+        d->queues[i] = d->lanes[i].queue;
+        e = build_lane(d, &d->lanes[i], reterr);
+    }
+    if (e != ERR_OK)
+        return e;
+    return reaper_new(loop_uv(d->sv.loop), d->sv.redis,
+                      &(struct reaper_options){.queues = d->queues,
+                                               .n_queues = d->n_lanes,
+                                               .lease_ms = (uint32_t)opt->lease_ms,
+                                               .log = &d->sv.log,
+                                               .on_reaped = daemon_on_reaped,
+                                               .arg = d},
+                      &d->reaper, reterr);
+}
+
+static enum err build(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+    enum err e;
+
+    if (opt->lease_ms < 3 * opt->beat_ms)
+        return fault_set(reterr, ERR_MALFORMED, 0,
+                         "LEASE: %" PRIu64
+                         "ms is out of range, at least three times BEAT, %" PRIu64 "ms",
+                         opt->lease_ms, 3 * opt->beat_ms);
+    e = instance_open(opt, &d->instance, reterr);
+    if (e == ERR_OK)
+        e = parse_secrets(&d->sv, reterr);
+    if (e == ERR_OK)
+        e = build_connections(d, reterr);
+    if (e == ERR_OK)
+        e = build_pool(d, reterr);
+    if (e == ERR_OK)
+        e = build_lanes(d, reterr);
+    if (e == ERR_OK && opt->metrics_listen != NULL)
+        e = metrics_listener_new(loop_uv(d->sv.loop), opt->metrics_listen, d->sv.metrics,
+                                 &d->sv.log, &d->listener, reterr);
+    return e;
+}
+
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+enum err daemon_new(struct loop *loop, const struct worker_options *opt, struct daemon **ret,
+                    struct fault *reterr)
+{
+    struct daemon *d = calloc(1, sizeof *d);
+    uv_timer_t *timers[3];
+    enum err e;
+
+    if (d == NULL)
+        return fault_set(reterr, ERR_NOMEM, 0, "no memory for the worker");
+    d->sv.loop = loop;
+    d->sv.opt = opt;
+    d->instance.lock_fd = -1;
+    log_ctx_init(&d->sv.log, NULL, "worker", opt->instance);
+    d->sv.metrics = metrics_new();
+    timers[0] = &d->tick;
+    timers[1] = &d->schema;
+    timers[2] = &d->drain;
+    for (size_t i = 0; i < COUNT_OF(timers); i++) {
+        must(uv_timer_init(loop_uv(loop), timers[i]) == 0);
+        timers[i]->data = d;
+    }
+    e = d->sv.metrics == NULL ? fault_set(reterr, ERR_NOMEM, 0, "no memory for metrics")
+                              : build(d, reterr);
+    if (e == ERR_OK)
+        *ret = d;
+    else
+        daemon_drain(&d, 0, ignore, NULL);
+    return e;
+}

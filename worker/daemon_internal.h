@@ -1,0 +1,49 @@
+/* daemon_internal: what the sources of the daemon share. Nobody else includes this.
+ *
+ *     daemon.c        who may claim how much, what consumers and connections tell
+ *     daemon_build.c  the parts made and put together
+ *     daemon_close.c  draining, and the parts taken apart */
+#ifndef WORKER_DAEMON_INTERNAL_H
+#define WORKER_DAEMON_INTERNAL_H
+
+#include "queue/reaper.h"
+#include "worker/daemon.h"
+#include "worker/instance.h"
+#include "worker/lane.h"
+#include "worker/metrics_listener.h"
+
+struct daemon {
+    struct services sv;
+    struct instance instance;
+    struct lane lanes[LANES_MAX];
+    const char *queues[LANES_MAX];
+    size_t n_lanes, rendering;
+    struct reaper *reaper;
+    struct metrics_listener *listener;
+    uv_timer_t tick, schema, drain;
+    bool started, schema_ok, asking, draining, closing;
+    struct loop_later rooms;
+    size_t part,
+        waiting; /* of the parts that are being closed: the next, and how many callbacks it owes */
+    void (*on_closed)(void *arg);
+    void *closed_arg;
+};
+
+/* --- daemon.c --- */
+
+/* Claimed jobs that have not ended, over all lanes. */
+size_t daemon_held(const struct daemon *d);
+/* Lets every job act whose time has come. */
+void daemon_tick(struct daemon *d, uint64_t now_ms);
+void daemon_stop_jobs(struct daemon *d, enum slot_stop why);
+void daemon_on_claim(void *arg, const struct claim *claim);
+void daemon_on_lost(void *arg);
+void daemon_on_consumer(void *arg, bool ready, const char *why);
+void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
+
+/* --- daemon_close.c --- */
+
+/* A job has ended: perhaps it was the last one that closing waits for. */
+void daemon_close_if_drained(struct daemon *d);
+
+#endif
