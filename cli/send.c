@@ -18,8 +18,9 @@ struct sending {
     struct producer *producer;
     struct parcel *parcels;
     uint64_t next, in_flight, taken;
-    enum err err; /* the first that went wrong */
-    bool unsure;  /* it is not known whether Redis took some */
+    enum err err;   /* the first that went wrong */
+    char says[200]; /* what Redis said to that */
+    bool unsure;    /* it is not known whether Redis took some */
 };
 
 /* --- telling --------------------------------------------------------------------------------- */
@@ -64,6 +65,8 @@ static enum cli_exit tell_failed(struct sending *s, enum err e)
 {
     enum cli_exit code = client_redis_failed(s->order->client, e);
 
+    if (s->says[0] != '\0')
+        call_note(s->call, "%s", s->says);
     if (s->order->count > 1)
         call_note(s->call, "%" PRIu64 " of %" PRIu64 " jobs were taken for certain%s", s->taken,
                   s->order->count, s->unsure ? "; some more may have been" : "");
@@ -76,17 +79,23 @@ static enum cli_exit tell_failed(struct sending *s, enum err e)
 
 static void send_more(struct sending *s);
 
+static void take_error(struct sending *s, enum err e, const struct fault *why)
+{
+    s->err = e;
+    if (why != NULL && (e == ERR_BUSY || e == ERR_REJECTED))
+        (void)snprintf(s->says, sizeof s->says, "%s", why->text);
+}
+
 static void on_enqueued(void *arg, enum err e, const struct fault *why)
 {
     struct parcel *parcel = arg;
     struct sending *s = parcel->sending;
 
-    (void)why;
     s->in_flight--;
     if (e == ERR_OK)
         tell_taken(s, &parcel->id);
     else if (s->err == ERR_OK)
-        s->err = e;
+        take_error(s, e, why);
     s->unsure = s->unsure || e == ERR_UNREACHABLE || e == ERR_TIMEOUT || e == ERR_CANCELED;
     if (s->in_flight < WINDOW / 2)
         send_more(s);
