@@ -261,13 +261,19 @@ static enum cli_exit not_connected(struct client *c, enum err e, const char *who
                      asks ? "" : ". Is it running?", key);
 }
 
+/* The connections' own deadlines: client_wait() has the word before them. */
+static uint32_t slack_ms(const struct options *opt)
+{
+    return (uint32_t)opt->timeout_ms + 1000;
+}
+
 enum cli_exit client_redis(struct client *c, struct redis **ret)
 {
     const struct options *opt = c->call->options;
     struct redis_options ro = {.url = opt->redis_url,
                                .name = "millrace-cli",
-                               .connect_ms = (uint32_t)opt->timeout_ms,
-                               .command_ms = (uint32_t)opt->timeout_ms};
+                               .connect_ms = slack_ms(opt),
+                               .command_ms = slack_ms(opt)};
     char name[300];
     struct fault why;
     enum err e;
@@ -292,8 +298,8 @@ enum cli_exit client_postgres(struct client *c, struct pg **ret)
     struct pg_options po = {.url = opt->pg_url,
                             .application = "millrace",
                             .connections = 1,
-                            .connect_ms = (uint32_t)opt->timeout_ms,
-                            .query_ms = (uint32_t)opt->timeout_ms,
+                            .connect_ms = slack_ms(opt),
+                            .query_ms = slack_ms(opt),
                             .unprepared = true};
     struct fault why;
     enum err e;
