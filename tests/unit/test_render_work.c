@@ -189,6 +189,47 @@ static void truncated_files_fail_wherever_they_end(void **state)
     g_object_unref(im);
 }
 
+/* Padding between segments, and bytes behind the end: seen from cameras. */
+static void what_cameras_get_slightly_wrong_passes(void **state)
+{
+    VipsImage *im = noise(100, 80, 3);
+    struct bytes b = encode(im, "jpg");
+    const uint8_t *from = b.ptr;
+    size_t first = 4 + (size_t)from[4] * 256 + from[5]; /* where the first segment ends */
+    char *padded = malloc(b.len + 7);
+    struct wire_report r;
+    (void)state;
+
+    assert_non_null(padded);
+    memcpy(padded, from, first);
+    memcpy(padded + first, "\0\0\0", 3);
+    memcpy(padded + first + 3, from + first, b.len - first);
+    memcpy(padded + b.len + 3, "MORE", 4);
+    assert_int_equal(render((struct bytes){padded, b.len + 7}, "[{'name': 'a'}]", &r), ERR_OK);
+    free(padded);
+    bytes_free(b);
+    g_object_unref(im);
+}
+
+/* Be it by a byte, and whether or not somebody wants the last rows. */
+static void a_jpeg_without_its_end_fails(void **state)
+{
+    VipsImage *im = noise(800, 600, 3);
+    struct bytes b = encode(im, "jpg");
+    struct wire_report r;
+    (void)state;
+
+    for (size_t cut = 1; cut < 6; cut++) {
+        assert_int_equal(render((struct bytes){b.ptr, b.len - cut}, "[{'name': 'a'}]", &r),
+                         ERR_MALFORMED);
+        assert_int_equal(render((struct bytes){b.ptr, b.len - cut},
+                                "[{'name': 'a', 'ops': [{'resize': {'width': 211}}]}]", &r),
+                         ERR_MALFORMED);
+    }
+    bytes_free(b);
+    g_object_unref(im);
+}
+
 static void damaged_files_never_crash_the_decoders(void **state)
 {
     VipsImage *im = noise(64, 48, 3);
@@ -367,6 +408,8 @@ int main(int argc, char **argv)
         TEST(an_output_without_format_keeps_the_sources),
         TEST(the_bytes_decide_and_not_the_name),
         TEST(truncated_files_fail_wherever_they_end),
+        TEST(what_cameras_get_slightly_wrong_passes),
+        TEST(a_jpeg_without_its_end_fails),
         TEST(damaged_files_never_crash_the_decoders),
         TEST(only_our_loaders_can_be_called),
         TEST(limits_name_the_measured_value),

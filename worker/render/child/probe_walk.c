@@ -62,6 +62,17 @@ static size_t jpeg_next(struct slice f, size_t at)
     return f.len - at < 3 ? 0 : at + 1;
 }
 
+/* Inside a scan FF is never followed by D9, so this is the end of the picture, and a file that was cut off anywhere has
+ * none. The decoder would miss a little at the end only if somebody asks for the last rows. */
+static const char *jpeg_end(struct slice f, size_t at, const struct probe *p)
+{
+    if (p->width == 0)
+        return "its picture has no header";
+    if (memcmp(f.ptr + f.len - 2, "\xff\xd9", 2) == 0)
+        return NULL;
+    return memmem(f.ptr + at, f.len - at, "\xff\xd9", 2) == NULL ? "it is cut off" : NULL;
+}
+
 const char *probe_walk_jpeg(struct slice f, struct probe *ret)
 {
     size_t at = jpeg_next(f, 2);
@@ -79,7 +90,7 @@ const char *probe_walk_jpeg(struct slice f, struct probe *ret)
         if (len < 2 || len > f.len - at)
             return "a segment is longer than the file";
         if (marker == 0xda)
-            return ret->width == 0 ? "its picture has no header" : NULL;
+            return jpeg_end(f, at, ret);
         if (jpeg_is_frame(marker))
             wrong = jpeg_frame(f, at, len, ret);
         if (wrong != NULL)
