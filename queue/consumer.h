@@ -29,17 +29,18 @@
 struct consumer;
 
 struct claim {
-    struct uuid id;          /* made up (from the bytes and the time) when the item has none */
-    uint32_t attempt;        /* counted at this claim: the fencing token */
-    uint32_t excused;        /* attempts that ended without a verdict on the job: releases by a draining worker, lost claim replies.
+    struct uuid id;   /* made up (from the bytes and the time) when the item has none */
+    uint32_t attempt; /* counted at this claim: the fencing token */
+    uint32_t
+        excused; /* attempts that ended without a verdict on the job: releases by a draining worker, lost claim replies.
                                 Not so a worker's death. The limit compares attempt - excused. */
     enum job_priority priority;
-    uint64_t claimed_ms;     /* Redis time, Unix ms */
-    struct slice item;       /* borrowed for the call */
+    uint64_t claimed_ms; /* Redis time, Unix ms */
+    struct slice item;   /* borrowed for the call */
 };
 
 enum settle_kind {
-    SETTLE_DONE,    /* leaves Redis: succeeded, dead, cancelled, expired; the row is written already */
+    SETTLE_DONE, /* leaves Redis: succeeded, dead, cancelled, expired; the row is written already */
     SETTLE_RETRY,   /* to delayed, due in delay_ms (0: at once, to ready) */
     SETTLE_RELEASE, /* back to the head of its queue, attempt excused */
 };
@@ -64,10 +65,11 @@ struct consumer_events {
 
 struct consumer_options {
     const char *queue;
-    const char *host, *instance; /* 1..48 printable characters without space and ':'. instance: unique on the host, stable over restarts */
-    const char *redis_url;       /* for the waiting connection */
-    uint32_t beat_ms, lease_ms;  /* 0: 2000, 10000 */
-    uint32_t info_slots;         /* shown by `millrace workers` */
+    const char *host,
+        *instance; /* 1..48 printable characters without space and ':'. instance: unique on the host, stable over restarts */
+    const char *redis_url;      /* for the waiting connection */
+    uint32_t beat_ms, lease_ms; /* 0: 2000, 10000 */
+    uint32_t info_slots;        /* shown by `millrace workers` */
     const char *info_version;
     const struct log_ctx *log;
 };
@@ -75,8 +77,10 @@ typedef void settle_fn(void *arg, enum err e); /* ERR_OK, ERR_STALE, ERR_CANCELE
 typedef void consumer_closed_fn(void *arg);
 
 /* Borrows redis (shared by the consumers of one worker), which must outlive it. */
-MUST_USE enum err consumer_new(uv_loop_t *loop, struct redis *redis, const struct consumer_options *opt,
-                               const struct consumer_events *ev, struct consumer **ret, struct fault *reterr);
+MUST_USE enum err consumer_new(uv_loop_t *loop, struct redis *redis,
+                               const struct consumer_options *opt,
+                               const struct consumer_events *ev, struct consumer **ret,
+                               struct fault *reterr);
 void consumer_start(struct consumer *c);
 /* The owner of redis passes its state changes on. */
 void consumer_on_redis(struct consumer *c, bool up);
@@ -87,9 +91,11 @@ void consumer_set_room(struct consumer *c, size_t room);
 /* Calls back once it is certain. cb may be NULL. ERR_STALE at once: not held in that attempt, or settled
  * already. ERR_STALE to the callback: not ours any more. (After a cut connection a job that has moved on since is
  * taken for that, too.) ERR_CANCELED: closed before it was certain. */
-MUST_USE enum err consumer_settle(struct consumer *c, const struct settlement *s, settle_fn *cb, void *arg);
+MUST_USE enum err consumer_settle(struct consumer *c, const struct settlement *s, settle_fn *cb,
+                                  void *arg);
 /* pct 0..100; note may be NULL (cut at 200). Best effort, at most the newest per job and loop turn is sent. */
-void consumer_progress(struct consumer *c, const struct uuid *id, uint32_t attempt, unsigned pct, const char *note);
+void consumer_progress(struct consumer *c, const struct uuid *id, uint32_t attempt,
+                       unsigned pct, const char *note);
 /* Whether Redis has said, within the length of the lease, that the lease stands. */
 bool consumer_is_sure(const struct consumer *c);
 size_t consumer_held(const struct consumer *c);

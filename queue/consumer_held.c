@@ -85,8 +85,10 @@ static void leave_line(struct held *h, struct held_job *job)
 {
     struct held_job **at = &h->line;
 
-    while (*at != job)
+    while (*at != job) {
+        must(*at != NULL);
         at = &(*at)->next_line;
+    }
     *at = job->next_line;
     if (h->line_end == &job->next_line)
         h->line_end = at;
@@ -97,8 +99,10 @@ static void leave_news(struct held *h, struct held_job *job)
 {
     struct held_job **at = &h->news;
 
-    while (*at != job)
+    while (*at != job) {
+        must(*at != NULL);
         at = &(*at)->next_news;
+    }
     *at = job->next_news;
     if (h->news_end == &job->next_news)
         h->news_end = at;
@@ -114,10 +118,13 @@ void held_remove(struct held *h, struct held_job *job)
         leave_line(h, job);
     if (job->has_news)
         leave_news(h, job);
-    while (*at != job)
+    while (*at != job) {
+        must(*at != NULL);
         at = &(*at)->next;
+    }
     *at = job->next;
     h->len--;
+    must(h->line != job && h->news != job);
     free(job);
 }
 

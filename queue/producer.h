@@ -29,17 +29,20 @@ typedef void producer_fn(void *arg, enum err e, const struct fault *why);
 typedef void producer_closed_fn(void *arg);
 
 struct producer_options {
-    size_t max_batch;   /* 0: 64 jobs a call */
-    size_t max_pending; /* 0: 20000 jobs between enqueue and callback; then ERR_BUSY */
+    size_t max_batch;         /* 0: 64 jobs a call */
+    size_t max_pending;       /* 0: 20000 jobs between enqueue and callback; then ERR_BUSY */
     size_t max_pending_bytes; /* 0: 64 MiB of items, likewise */
     uint32_t deadline_ms;     /* 0: 5000 */
-    bool skip_known;    /* jobs whose id is live already are taken as enqueued (follow-ups, which may be repeated) */
+    bool
+        skip_known; /* jobs whose id is live already are taken as enqueued (follow-ups, which may be repeated) */
 };
 /* Borrows redis, which must outlive it. */
-MUST_USE enum err producer_new(uv_loop_t *loop, struct redis *redis, const struct producer_options *opt,
-                               struct producer **ret, struct fault *reterr);
+MUST_USE enum err producer_new(uv_loop_t *loop, struct redis *redis,
+                               const struct producer_options *opt, struct producer **ret,
+                               struct fault *reterr);
 /* ERR_MALFORMED: no queue or type can have this name. ERR_TOO_BIG: the item. ERR_BUSY, ERR_UNREACHABLE: not now. */
-MUST_USE enum err producer_enqueue(struct producer *p, const struct producer_job *job, producer_fn *cb, void *arg);
+MUST_USE enum err producer_enqueue(struct producer *p, const struct producer_job *job,
+                                   producer_fn *cb, void *arg);
 /* Waits for what is in flight. */
 void producer_close(struct producer **p, producer_closed_fn *on_closed, void *arg);
 

@@ -23,7 +23,9 @@ struct reaper_options {
     void *arg;
 };
 /* Borrows redis, which must outlive it; copies the rest. ERR_MALFORMED names the queue that cannot be. */
-MUST_USE enum err reaper_new(uv_loop_t *loop, struct redis *redis, const struct reaper_options *opt, struct reaper **ret, struct fault *reterr);
+MUST_USE enum err reaper_new(uv_loop_t *loop, struct redis *redis,
+                             const struct reaper_options *opt, struct reaper **ret,
+                             struct fault *reterr);
 void reaper_start(struct reaper *r);
 /* on_closed (may be NULL) runs last, after what is in flight. */
 void reaper_close(struct reaper **r, void (*on_closed)(void *arg), void *arg);
