@@ -4,7 +4,7 @@
 -- counted however often it comes back.
 local OWN = '\161v\1\162id\196\16'
 local CARRIED = 0xc1
-local SCAN_STEPS = 4096
+local SCAN_STEPS = 10000 -- as many values as an envelope may hold
 
 local function be(item, at, bytes)
     local n = 0

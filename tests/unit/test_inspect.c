@@ -172,6 +172,25 @@ static void a_job_is_found_in_each_state_in_any_queue(void **state)
     world_done(&w);
 }
 
+static void a_running_item_without_an_id_is_shown_as_it_was_enqueued(void **state)
+{
+    struct world w;
+    struct eater e = {0};
+
+    (void)state;
+    begin(&w);
+    RUN("LPUSH mr:{q}:ready:normal garbage");
+    world_eater(&w, &e, (struct eater_options){.room = 1});
+    turn_until_count(&w, &e.n, 1);
+    look = (struct look){.any = false};
+    assert_int_equal(inspect_job(w.redis, &e.seen[0].id, on_job, &look), ERR_OK);
+    turn_until(&w, &look.any);
+    assert_int_equal(look.job[0].state, JOB_RUNNING);
+    assert_int_equal(look.item_len, strlen("garbage"));
+    assert_int_equal(ask_list(&w, JOB_RUNNING, 0, 1)->item_len, strlen("garbage"));
+    world_done(&w);
+}
+
 static void without_queues_there_are_no_jobs(void **state)
 {
     struct world w;
@@ -508,6 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_job_is_found_in_each_state_in_any_queue, flush),
+        cmocka_unit_test_setup(a_running_item_without_an_id_is_shown_as_it_was_enqueued, flush),
         cmocka_unit_test_setup(without_queues_there_are_no_jobs, flush),
         cmocka_unit_test_setup(a_spoilt_state_entry_is_no_job, flush),
         cmocka_unit_test_setup(without_redis_the_question_fails_once, flush),
