@@ -20,10 +20,12 @@ struct api {
     struct producer *producer;
     struct metrics *metrics;
     struct server *server;
-    unsigned schema_version;     /* what PostgreSQL said last; 0: not known */
-    uint64_t bodies;             /* bytes of buffered bodies held now */
+    bool schema_known;
+    unsigned schema_version;     /* what PostgreSQL said last */
+    uint64_t bodies;             /* bytes of request bodies held now */
     struct counter *requests[6]; /* by status class, [2] is 2xx */
     struct histogram *latency;
+    struct gauge *body_bytes, *redis_up, *pg_up; /* set when they are printed */
 };
 
 #endif

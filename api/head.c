@@ -2,16 +2,6 @@
 
 #include <strings.h>
 
-size_t head_end(struct slice in, size_t *scan)
-{
-    size_t from = *scan > 3 ? *scan - 3 : 0;
-    const char *end =
-        in.len > from ? memmem(in.ptr + from, in.len - from, "\r\n\r\n", 4) : NULL;
-
-    *scan = in.len;
-    return end == NULL ? 0 : (size_t)(end - in.ptr) + 4;
-}
-
 static bool refuse(struct head_fault *ret, unsigned status, const char *detail)
 {
     *ret = (struct head_fault){status, detail};
@@ -33,28 +23,72 @@ static bool field_name_ok(struct slice line)
     return n > 0 && n < line.len && line.ptr[n] == ':';
 }
 
-bool head_lines_ok(struct slice head, struct head_fault *ret)
+/* --- the raw lines ---------------------------------------------------------------------------------------- */
+
+static enum head_verdict refuse_line(struct head_fault *ret, unsigned status,
+                                     const char *detail)
 {
-    const char *end = memmem(head.ptr, head.len, "\r\n", 2);
-    bool first = true;
-
-    while (end != NULL && end != head.ptr) {
-        struct slice line = slice_of(head.ptr, (size_t)(end - head.ptr));
-
-        if (memchr(line.ptr, '\0', line.len) != NULL ||
-            memchr(line.ptr, '\n', line.len) != NULL ||
-            memchr(line.ptr, '\r', line.len) != NULL)
-            return refuse(ret, 400, "a line of the head holds NUL, or CR or LF alone");
-        if (!first && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
-            return refuse(ret, 400, "a folded header line");
-        if (!first && !field_name_ok(line))
-            return refuse(ret, 400, "a header field without a valid name and colon");
-        first = false;
-        head = slice_of(end + 2, head.len - line.len - 2);
-        end = memmem(head.ptr, head.len, "\r\n", 2);
-    }
-    return true;
+    (void)refuse(ret, status, detail);
+    return HEAD_REFUSED;
 }
+
+/* METHOD TARGET HTTP/1.1, with two spaces in all; HTTP/0.9 had no version. The parser sees to the parts. */
+static bool is_request_line(struct slice line)
+{
+    static const char name[] = " HTTP/";
+    size_t n = sizeof name - 1 + 3, spaces = 0; /* "1.1" */
+
+    for (size_t i = 0; i < line.len; i++)
+        spaces += line.ptr[i] == ' ';
+    return spaces == 2 && line.len > n &&
+           memcmp(line.ptr + line.len - n, name, sizeof name - 1) == 0;
+}
+
+/* line: without its CRLF. */
+static enum head_verdict check_line(struct slice line, size_t max_fields, struct head_scan *s,
+                                    struct head_fault *ret)
+{
+    if (memchr(line.ptr, '\0', line.len) != NULL || memchr(line.ptr, '\r', line.len) != NULL)
+        return refuse_line(ret, 400, "a line of the head holds NUL, or CR alone");
+    if (s->line == 0 && !s->trailer)
+        return is_request_line(line)
+                   ? HEAD_MORE
+                   : refuse_line(ret, 400, "a request line that is not METHOD TARGET VERSION");
+    if (line.len == 0)
+        return HEAD_WHOLE;
+    if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
+        return refuse_line(ret, 400, "a folded header line");
+    if (!field_name_ok(line))
+        return refuse_line(ret, 400, "a header field without a valid name and colon");
+    if (++s->fields > max_fields)
+        return refuse_line(ret, 431, "more header fields than HEADERS_MAX");
+    return HEAD_MORE;
+}
+
+enum head_verdict head_scan(struct slice in, size_t max_fields, struct head_scan *s,
+                            struct head_fault *ret)
+{
+    enum head_verdict v = HEAD_MORE;
+    const char *lf;
+
+    if (in.len > 0 && !s->trailer && !is_tchar(in.ptr[0]))
+        return refuse_line(ret, 400, "what begins here is no HTTP request");
+    while (v == HEAD_MORE && s->seen < in.len) {
+        lf = memchr(in.ptr + s->seen, '\n', in.len - s->seen);
+        if (lf == NULL) {
+            s->seen = in.len;
+            break;
+        }
+        if (lf == in.ptr + s->line || lf[-1] != '\r')
+            return refuse_line(ret, 400, "a line of the head that ends in LF alone");
+        v = check_line(slice_of(in.ptr + s->line, (size_t)(lf - 1 - in.ptr) - s->line),
+                       max_fields, s, ret);
+        s->seen = s->line = (size_t)(lf + 1 - in.ptr);
+    }
+    return v;
+}
+
+/* --- the parsed head ------------------------------------------------------------------------------------------ */
 
 static size_t count_of(const struct request *rq, const char *name)
 {
@@ -89,6 +123,13 @@ static bool path_chars_ok(struct slice path)
     return true;
 }
 
+static bool ends_in(struct slice s, const char *end)
+{
+    size_t n = strlen(end);
+
+    return s.len >= n && memcmp(s.ptr + s.len - n, end, n) == 0;
+}
+
 /* Nothing that this API serves needs an escape or a dot segment in its path. */
 static bool path_ok(struct slice path)
 {
@@ -96,7 +137,8 @@ static bool path_ok(struct slice path)
            memchr(path.ptr, '%', path.len) == NULL &&
            memmem(path.ptr, path.len, "/../", 4) == NULL &&
            memmem(path.ptr, path.len, "/./", 3) == NULL &&
-           memmem(path.ptr, path.len, "//", 2) == NULL;
+           memmem(path.ptr, path.len, "//", 2) == NULL && !ends_in(path, "/..") &&
+           !ends_in(path, "/.");
 }
 
 static bool target_ok(struct request *rq)
@@ -107,6 +149,20 @@ static bool target_ok(struct request *rq)
     rq->path = slice_of(rq->target.ptr, n);
     rq->query = mark == NULL ? slice_of("", 0) : slice_of(mark + 1, rq->target.len - n - 1);
     return path_ok(rq->path) && path_chars_ok(rq->query);
+}
+
+/* RFC 3986 3.2: a name, an address or [v6], and a port; empty is allowed. Which it is does not matter here. */
+static bool host_ok(struct slice host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.ptr[i];
+
+        if (!is_tchar(c) && (c == '\0' || strchr("()[]:,;=", c) == NULL))
+            return false;
+        if (c == '#' || c == '^' || c == '`' || c == '|')
+            return false;
+    }
+    return true;
 }
 
 static bool body_ok(struct request *rq, const llhttp_t *parser, struct head_fault *ret)
@@ -123,10 +179,9 @@ static bool body_ok(struct request *rq, const llhttp_t *parser, struct head_faul
         return refuse(ret, 400, "Transfer-Encoding and Content-Length together");
     if (count_of(rq, "content-length") > 1)
         return refuse(ret, 400, "more than one Content-Length");
-    rq->content_length = te.ptr != NULL   ? UINT64_MAX
-                         : cl.ptr != NULL ? parser->content_length
-                                          : 0;
-    rq->has_body = rq->content_length > 0;
+    rq->chunked = te.ptr != NULL;
+    rq->content_length = cl.ptr != NULL ? parser->content_length : 0;
+    rq->has_body = rq->chunked || rq->content_length > 0;
     return true;
 }
 
@@ -138,10 +193,13 @@ bool head_check(struct request *rq, const llhttp_t *parser, struct head_fault *r
         return refuse(ret, 501, "a method that is not known here");
     if (count_of(rq, "host") > 1 || (count_of(rq, "host") == 0 && parser->http_minor == 1))
         return refuse(ret, 400, "exactly one Host field is needed");
+    if (!host_ok(request_header(rq, "host")))
+        return refuse(ret, 400, "a Host field that is no host");
     if (!target_ok(rq))
         return refuse(ret, 400, "a target that is not a plain absolute path");
     if (!body_ok(rq, parser, ret))
         return false;
+    rq->http10 = parser->http_minor == 0;
     rq->keep_alive = llhttp_should_keep_alive(parser) != 0;
     return true;
 }

@@ -12,7 +12,7 @@ static const struct cfg_key keys[] = {
     {"HEAD_MAX",       CFG_BYTES, AT(head_max),      "16k",  "1k", "64k", 0, "largest request head"},
     {"HEADERS_MAX",    CFG_COUNT, AT(headers_max),   "64",   "8", "64", 0, "most header fields of a request"},
     {"BODY_MAX",       CFG_BYTES, AT(body_max),      "256k", "1k", "256k", 0, "largest JSON body"},
-    {"BODIES_MAX",     CFG_BYTES, AT(bodies_max),    "64m",  "1m", "16g", 0, "JSON bodies held at once, all clients together; over it 503"},
+    {"BODIES_MAX",     CFG_BYTES, AT(bodies_max),    "64m",  "1m", "16g", 0, "request bodies held in memory at once, all clients together; over it 503"},
     {"UPLOAD_MAX",     CFG_BYTES, AT(upload_max),    "64m",  "1k", "4g", 0, "largest upload"},
     {"DEPTH_MAX",      CFG_COUNT, AT(depth_max),     "16",   "4", "16", 0, "deepest nesting of JSON"},
     {"HEAD_TIMEOUT",   CFG_MS,    AT(head_ms),       "10s",  "100ms", "5m", 0, "time for a whole request head, from its first byte"},

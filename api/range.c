@@ -2,13 +2,17 @@
 
 #include <strings.h>
 
+/* A number beyond any file counts as the largest one. */
 static bool read_number(struct slice *s, uint64_t *ret)
 {
     uint64_t v = 0;
     size_t n = 0;
 
-    while (n < s->len && n < 19 && s->ptr[n] >= '0' && s->ptr[n] <= '9')
-        v = v * 10 + (uint64_t)(s->ptr[n++] - '0');
+    for (; n < s->len && s->ptr[n] >= '0' && s->ptr[n] <= '9'; n++) {
+        uint64_t digit = (uint64_t)(s->ptr[n] - '0');
+
+        v = v > (UINT64_MAX - digit) / 10 ? UINT64_MAX : v * 10 + digit;
+    }
     *s = slice_of(s->ptr + n, s->len - n);
     *ret = v;
     return n > 0;

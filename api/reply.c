@@ -1,59 +1,93 @@
 #include "api/reply.h"
 
+#include "api/api.h"
 #include "api/conn.h"
+#include "api/server.h"
 #include "shared/json.h"
 
-static const struct {
-    unsigned status;
-    const char *text;
-} texts[] = {
-    {200, "OK"},
-    {201, "Created"},
-    {202, "Accepted"},
-    {204, "No Content"},
-    {206, "Partial Content"},
-    {304, "Not Modified"},
-    {400, "Bad Request"},
-    {404, "Not Found"},
-    {405, "Method Not Allowed"},
-    {408, "Request Timeout"},
-    {409, "Conflict"},
-    {410, "Gone"},
-    {413, "Content Too Large"},
-    {415, "Unsupported Media Type"},
-    {416, "Range Not Satisfiable"},
-    {422, "Unprocessable Content"},
-    {429, "Too Many Requests"},
-    {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"},
-    {501, "Not Implemented"},
-    {503, "Service Unavailable"},
-    {505, "HTTP Version Not Supported"},
-    {507, "Insufficient Storage"},
+static const struct status {
+    unsigned number;
+    const char *text, *line;
+} statuses[] = {
+#define X(number, text)                                   \
+    {                                                     \
+        number, text, "HTTP/1.1 " #number " " text "\r\n" \
+    }
+    X(200, "OK"),
+    X(201, "Created"),
+    X(202, "Accepted"),
+    X(204, "No Content"),
+    X(206, "Partial Content"),
+    X(304, "Not Modified"),
+    X(400, "Bad Request"),
+    X(404, "Not Found"),
+    X(405, "Method Not Allowed"),
+    X(408, "Request Timeout"),
+    X(409, "Conflict"),
+    X(410, "Gone"),
+    X(413, "Content Too Large"),
+    X(415, "Unsupported Media Type"),
+    X(416, "Range Not Satisfiable"),
+    X(422, "Unprocessable Content"),
+    X(429, "Too Many Requests"),
+    X(431, "Request Header Fields Too Large"),
+    X(500, "Internal Server Error"),
+    X(501, "Not Implemented"),
+    X(503, "Service Unavailable"),
+    X(505, "HTTP Version Not Supported"),
+    X(507, "Insufficient Storage"),
+#undef X
 };
+
+static const struct status *find_status(unsigned number)
+{
+    size_t i = 0;
+
+    while (i < COUNT_OF(statuses) && statuses[i].number != number)
+        i++;
+    must(i < COUNT_OF(statuses)); /* an endpoint answers what the table does not have */
+    return &statuses[i];
+}
 
 const char *reply_status_text(unsigned status)
 {
-    for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        if (texts[i].status == status)
-            return texts[i].text;
-    }
-    return "Unknown";
+    return find_status(status)->text;
+}
+
+void reply_start(struct request *rq, unsigned status, bool close)
+{
+    struct buf *out = conn_out(rq->conn);
+
+    rq->status = status;
+    buf_add_str(out, find_status(status)->line);
+    buf_add_str(out, server_date(rq->api->server));
+    if (close)
+        buf_add_str(out, "connection: close\r\n");
+    else if (rq->http10)
+        buf_add_str(out, "connection: keep-alive\r\n");
+}
+
+static void add_field(struct buf *out, const char *name, const char *value)
+{
+    buf_add_str(out, name);
+    buf_add_str(out, ": ");
+    buf_add_str(out, value);
+    buf_add_str(out, "\r\n");
 }
 
 void reply_send(struct request *rq, const struct reply *r)
 {
     struct buf *out = conn_out(rq->conn);
-    bool close = r->close || !rq->keep_alive;
+    bool close = r->close || conn_ends(rq->conn);
 
-    buf_addf(out, "HTTP/1.1 %u %s\r\n", r->status, reply_status_text(r->status));
+    reply_start(rq, r->status, close);
     if (r->content_type != NULL)
-        buf_addf(out, "content-type: %s\r\n", r->content_type);
+        add_field(out, "content-type", r->content_type);
     for (size_t i = 0; i < r->n_headers; i++)
-        buf_addf(out, "%s: %s\r\n", r->headers[i].name, r->headers[i].value);
+        add_field(out, r->headers[i].name, r->headers[i].value);
     if (r->status != 204 && r->status != 304)
         buf_addf(out, "content-length: %zu\r\n", r->body.len);
-    buf_add_str(out, close ? "connection: close\r\n\r\n" : "\r\n");
+    buf_add_str(out, "\r\n");
     if (!slice_is(rq->method, "HEAD"))
         buf_add_slice(out, r->body);
     conn_answered(rq->conn, close);

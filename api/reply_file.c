@@ -25,7 +25,7 @@ static void finish(struct sending *s, bool close_it)
 
     (void)close(s->fd);
     free(s);
-    conn_answered(rq->conn, close_it || !rq->keep_alive);
+    conn_answered(rq->conn, close_it);
 }
 
 static void on_piece_out(void *arg, bool gone)
@@ -79,8 +79,10 @@ static void write_head(struct request *rq, const struct reply_file *f, unsigned 
 {
     struct buf *out = conn_out(rq->conn);
 
-    buf_addf(out, "HTTP/1.1 %u %s\r\ncontent-type: %s\r\netag: %s\r\naccept-ranges: bytes\r\n",
-             status, reply_status_text(status), f->content_type, f->etag);
+    reply_start(rq, status, conn_ends(rq->conn));
+    if (status != 304)
+        buf_addf(out, "content-type: %s\r\n", f->content_type);
+    buf_addf(out, "etag: %s\r\naccept-ranges: bytes\r\n", f->etag);
     if (f->cache_control != NULL)
         buf_addf(out, "cache-control: %s\r\n", f->cache_control);
     buf_add_str(out, "x-content-type-options: nosniff\r\n");
@@ -90,7 +92,7 @@ static void write_head(struct request *rq, const struct reply_file *f, unsigned 
     if (status != 304)
         buf_addf(out, "content-length: %llu\r\n",
                  (unsigned long long)(f->bytes == 0 ? 0 : r->last - r->first + 1));
-    buf_add_str(out, rq->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+    buf_add_str(out, "\r\n");
 }
 
 static void refuse_range(struct request *rq, const struct reply_file *f)
@@ -136,7 +138,7 @@ void reply_file(struct request *rq, const struct reply_file *f)
         (void)close(f->fd);
         if (owed)
             conn_abort(rq->conn);
-        conn_answered(rq->conn, owed || !rq->keep_alive);
+        conn_answered(rq->conn, owed);
         return;
     }
     s->rq = rq;

@@ -59,6 +59,36 @@ struct slice request_unknown_query(const struct request *rq, const char *const *
     return slice_of(NULL, 0);
 }
 
+struct slice request_repeated_query(const struct request *rq)
+{
+    struct slice rest = rq->query, key, value, later, other;
+
+    while (next_pair(&rest, &key, &value)) {
+        later = rest;
+        while (next_pair(&later, &other, &value)) {
+            if (slice_eq(key, other))
+                return key;
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+bool request_is_of_type(const struct request *rq, const char *media_type)
+{
+    struct slice type = request_header(rq, "content-type");
+    size_t len = strlen(media_type);
+    const char *end;
+
+    if (type.ptr == NULL)
+        return false;
+    end = memchr(type.ptr, ';', type.len);
+    if (end != NULL)
+        type.len = (size_t)(end - type.ptr);
+    while (type.len > 0 && (type.ptr[type.len - 1] == ' ' || type.ptr[type.len - 1] == '\t'))
+        type.len--;
+    return type.len == len && strncasecmp(type.ptr, media_type, len) == 0;
+}
+
 static int digit(char c)
 {
     if (c >= '0' && c <= '9')

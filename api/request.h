@@ -33,8 +33,9 @@ struct request {
     struct buf body;                         /* buffered endpoints: whole at on_end() */
     void *work;                              /* the endpoint's own */
     uint64_t began_us;
-    uint64_t content_length; /* UINT64_MAX: chunked */
-    bool has_body, answered, gone, keep_alive;
+    uint64_t content_length; /* 0 where chunked */
+    unsigned status;         /* of the answer */
+    bool has_body, chunked, http10, keep_alive, answered, gone;
 };
 
 /* One row of the router's table. */
@@ -64,6 +65,10 @@ struct slice request_query(const struct request *rq, const char *name);
 MUST_USE enum err request_decode(struct slice text, char *dst, size_t cap);
 /* Names a query parameter that is not among the known ones (NULL-terminated list); NULL ptr: all are known. */
 struct slice request_unknown_query(const struct request *rq, const char *const *known);
+/* Names a query parameter that is given twice; NULL ptr: none is. */
+struct slice request_repeated_query(const struct request *rq);
+/* True when Content-Type names this media type, whatever its parameters. */
+bool request_is_of_type(const struct request *rq, const char *media_type);
 /* After on_body() gave false: more may come. */
 void request_resume(struct request *rq);
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/conn.h"
@@ -36,7 +37,8 @@ struct server {
     void (*on_closed)(void *arg);
     void *arg;
     struct gauge *connections;
-    char buffer[READ_SIZE];
+    uint64_t date_s; /* what date says */
+    char date[48], buffer[READ_SIZE];
 };
 
 struct api *server_api(struct server *s)
@@ -52,6 +54,18 @@ uv_buf_t server_read_buffer(struct server *s)
 bool server_is_draining(const struct server *s)
 {
     return s->draining;
+}
+
+const char *server_date(struct server *s)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm tm;
+
+    if ((uint64_t)now != s->date_s && gmtime_r(&now, &tm) != NULL) {
+        s->date_s = (uint64_t)now;
+        (void)strftime(s->date, sizeof s->date, "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+    }
+    return s->date;
 }
 
 /* --- connections ---------------------------------------------------------------------------------- */
@@ -93,10 +107,8 @@ static void accept_waiting(struct server *s)
     for (size_t i = 0; i < s->n_listeners; i++) {
         struct listener *l = &s->listeners[i];
 
-        if (!l->waiting || s->draining || s->n_conns >= s->api->opt->connections)
-            continue;
-        l->waiting = false;
-        conn_accept(s, &l->u.stream);
+        if (l->waiting && !s->draining && s->n_conns < s->api->opt->connections)
+            l->waiting = !conn_accept(s, &l->u.stream);
     }
 }
 
@@ -130,9 +142,7 @@ static void on_connection(uv_stream_t *stream, int status)
         log_warn(&s->api->log, "http.accept_failed", LOG_S("why", uv_strerror(status)));
         return;
     }
-    l->waiting = s->n_conns >= s->api->opt->connections;
-    if (!l->waiting)
-        conn_accept(s, stream);
+    l->waiting = s->n_conns >= s->api->opt->connections || !conn_accept(s, stream);
 }
 
 /* --- listening ------------------------------------------------------------------------------------ */
@@ -142,15 +152,24 @@ static enum err failed(struct fault *reterr, const char *what, int rc)
     return fault_set(reterr, ERR_IO, rc, "LISTEN: %s: %s", what, uv_strerror(rc));
 }
 
-static enum err start_listener(struct server *s, struct listener *l, const char *what,
-                               struct fault *reterr)
+/* From here on the handle is there, and the end closes it. */
+static struct listener *new_listener(struct server *s, bool tcp)
 {
-    int rc;
+    struct listener *l = &s->listeners[s->n_listeners];
+    uv_loop_t *loop = loop_uv(s->api->loop);
 
+    must((tcp ? uv_tcp_init(loop, &l->u.tcp) : uv_pipe_init(loop, &l->u.pipe, 0)) == 0);
     l->u.stream.data = s;
     s->n_listeners++;
     s->open_listeners++;
-    rc = uv_listen(&l->u.stream, BACKLOG, on_connection);
+    return l;
+}
+
+static enum err start_listener(struct server *s, struct listener *l, const char *what,
+                               struct fault *reterr)
+{
+    int rc = uv_listen(&l->u.stream, BACKLOG, on_connection);
+
     if (rc != 0)
         return failed(reterr, what, rc);
     log_info(&s->api->log, "http.listening", LOG_S("address", what));
@@ -159,18 +178,17 @@ static enum err start_listener(struct server *s, struct listener *l, const char 
 
 static enum err take_fd(struct server *s, int fd, struct fault *reterr)
 {
-    struct listener *l = &s->listeners[s->n_listeners];
     struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
-    int rc = getsockname(fd, (struct sockaddr *)&addr, &len) == 0 ? 0 : -errno;
+    bool tcp;
+    struct listener *l;
+    int rc;
 
-    if (rc == 0 && addr.ss_family == AF_UNIX) {
-        rc = uv_pipe_init(loop_uv(s->api->loop), &l->u.pipe, 0);
-        rc = rc == 0 ? uv_pipe_open(&l->u.pipe, fd) : rc;
-    } else if (rc == 0) {
-        rc = uv_tcp_init(loop_uv(s->api->loop), &l->u.tcp);
-        rc = rc == 0 ? uv_tcp_open(&l->u.tcp, fd) : rc;
-    }
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0)
+        return failed(reterr, "inherited socket", -errno);
+    tcp = addr.ss_family != AF_UNIX;
+    l = new_listener(s, tcp);
+    rc = tcp ? uv_tcp_open(&l->u.tcp, fd) : uv_pipe_open(&l->u.pipe, fd);
     return rc == 0 ? start_listener(s, l, "socket from the service manager", reterr)
                    : failed(reterr, "inherited socket", rc);
 }
@@ -195,13 +213,11 @@ static void remove_dead_socket(const char *path)
 
 static enum err listen_unix(struct server *s, const char *path, struct fault *reterr)
 {
-    struct listener *l = &s->listeners[s->n_listeners];
+    struct listener *l = new_listener(s, false);
     int rc;
 
     remove_dead_socket(path);
-    rc = uv_pipe_init(loop_uv(s->api->loop), &l->u.pipe, 0);
-    if (rc == 0)
-        rc = uv_pipe_bind(&l->u.pipe, path);
+    rc = uv_pipe_bind(&l->u.pipe, path);
     if (rc == 0)
         rc = uv_pipe_chmod(&l->u.pipe, UV_READABLE | UV_WRITABLE);
     return rc == 0 ? start_listener(s, l, path, reterr) : failed(reterr, path, rc);
@@ -231,9 +247,9 @@ static bool split_host_port(const char *text, char host[64], int *port)
 
 static enum err listen_tcp(struct server *s, const char *text, struct fault *reterr)
 {
-    struct listener *l = &s->listeners[s->n_listeners];
     struct sockaddr_storage addr;
     int len = sizeof addr, port, rc;
+    struct listener *l;
     char host[64], shown[96];
 
     if (!split_host_port(text, host, &port) ||
@@ -242,9 +258,8 @@ static enum err listen_tcp(struct server *s, const char *text, struct fault *ret
         return fault_set(reterr, ERR_MALFORMED, 0,
                          "LISTEN: \"%s\" must be a numeric host:port, [v6]:port or unix:/path",
                          text);
-    rc = uv_tcp_init(loop_uv(s->api->loop), &l->u.tcp);
-    if (rc == 0)
-        rc = uv_tcp_bind(&l->u.tcp, (struct sockaddr *)&addr, 0);
+    l = new_listener(s, true);
+    rc = uv_tcp_bind(&l->u.tcp, (struct sockaddr *)&addr, 0);
     if (rc == 0)
         rc = uv_tcp_getsockname(&l->u.tcp, (struct sockaddr *)&addr, &len);
     if (rc != 0)
@@ -326,11 +341,8 @@ static void on_drain_over(uv_timer_t *t)
     }
 }
 
-void server_drain(struct server **p, uint64_t drain_ms, void (*on_closed)(void *arg), void *arg)
+void server_drain(struct server *s, uint64_t drain_ms, void (*on_closed)(void *arg), void *arg)
 {
-    struct server *s = *p;
-
-    *p = NULL;
     s->draining = true;
     s->on_closed = on_closed;
     s->arg = arg;

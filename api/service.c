@@ -1,6 +1,7 @@
 #include "api/service.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "api/server.h"
@@ -33,11 +34,20 @@ static void on_part_closed(void *arg)
     close_next(s);
 }
 
+/* Until it is gone, endpoints may still ask it. */
+static void on_server_closed(void *arg)
+{
+    struct service *s = arg;
+
+    s->api.server = NULL;
+    on_part_closed(s);
+}
+
 static void close_server(struct service *s)
 {
     s->waiting = s->api.server != NULL;
     if (s->waiting)
-        server_drain(&s->api.server, s->drain_ms, on_part_closed, s);
+        server_drain(s->api.server, s->drain_ms, on_server_closed, s);
 }
 
 static void close_sweeper(struct service *s)
@@ -133,12 +143,15 @@ static void on_schema(void *arg, enum err e, unsigned version)
     s->asking = false;
     if (s->closing)
         return;
-    if (e == ERR_OK && version != ledger_version_wanted() && version != s->api.schema_version)
+    if (e == ERR_OK && version != ledger_version_wanted() &&
+        (!s->api.schema_known || version != s->api.schema_version))
         log_error(&s->api.log, "schema.wrong", LOG_U("has", version),
                   LOG_U("wants", ledger_version_wanted()),
                   LOG_S("do", "run: millrace migrate"));
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        s->api.schema_known = true;
         s->api.schema_version = version;
+    }
     if (e != ERR_OK || version != ledger_version_wanted())
         must(uv_timer_start(&s->schema, on_schema_timer, SCHEMA_AGAIN_MS, 0) == 0);
 }
@@ -176,6 +189,12 @@ static void build_metrics(struct api *api)
                                            labels[i], "Requests answered, by class of status");
     api->latency = metrics_histogram(api->metrics, "millrace_http_request_seconds", NULL,
                                      "From a request's head to its answer");
+    api->body_bytes = metrics_gauge(api->metrics, "millrace_http_body_bytes", NULL,
+                                    "Bytes of request bodies held in memory now");
+    api->redis_up = metrics_gauge(api->metrics, "millrace_redis_up", NULL,
+                                  "1 while this process is connected to Redis");
+    api->pg_up = metrics_gauge(api->metrics, "millrace_postgres_up", NULL,
+                               "1 while this process is connected to PostgreSQL");
 }
 
 static enum err build(struct service *s, struct fault *reterr)
@@ -219,13 +238,15 @@ enum err service_new(struct loop *loop, const struct api_options *opt, struct se
                      struct fault *reterr)
 {
     struct service *s = calloc(1, sizeof *s);
+    char pid[16];
     enum err e;
 
     if (s == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for the API");
     s->api.loop = loop;
     s->api.opt = opt;
-    log_ctx_init(&s->api.log, NULL, "program", "api");
+    (void)snprintf(pid, sizeof pid, "%d", (int)getpid());
+    log_ctx_init(&s->api.log, NULL, "pid", pid); /* several API processes may share a log */
     must(uv_timer_init(loop_uv(loop), &s->schema) == 0);
     s->schema.data = s;
     s->api.metrics = metrics_new();

@@ -63,35 +63,36 @@ static bool ends_in(const char *name, const char *end)
     return n > m && strcmp(name + n - m, end) == 0;
 }
 
-/* A free lock means that the writer is dead. A file that was opened but not locked yet is a moment old. */
-static bool is_orphan(int dir, const char *name, const struct stat *st, uint64_t now_ms)
+/* A free lock means that the writer is dead. It is held while the file is removed: a writer that was about
+ * to lock its new file sees that it has lost it. */
+static bool remove_orphan(int dir, const char *name)
 {
-    int fd;
-    bool orphan;
+    int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    bool removed;
 
-    if ((uint64_t)st->st_mtim.tv_sec * 1000 + 2000 > now_ms)
-        return false;
-    fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return false;
-    orphan = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    removed = flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(dir, name, 0) == 0;
     (void)close(fd);
-    return orphan;
+    return removed;
+}
+
+static bool is_expired(const struct upload_sweeper *s, const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000 + s->ttl_ms <= s->now_ms;
 }
 
 static void sweep_one(struct upload_sweeper *s, int dir, const char *name)
 {
     struct stat st;
-    bool part = ends_in(name, ".part");
 
     if (name[0] == '.' || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISREG(st.st_mode))
         return;
-    if (part ? !is_orphan(dir, name, &st, s->now_ms)
-             : (uint64_t)st.st_mtim.tv_sec * 1000 + s->ttl_ms > s->now_ms)
-        return;
-    if (unlinkat(dir, name, 0) == 0)
-        *(part ? &s->parts : &s->expired) += 1;
+    if (ends_in(name, ".part"))
+        s->parts += remove_orphan(dir, name);
+    else if (is_expired(s, &st) && unlinkat(dir, name, 0) == 0)
+        s->expired++;
 }
 
 static void sweep_on_thread(uv_work_t *work)
@@ -102,8 +103,8 @@ static void sweep_on_thread(uv_work_t *work)
 
     if (d == NULL)
         return;
-    while ((entry = readdir(d)) !=
-           NULL) /* NOLINT(concurrency-mt-unsafe): a stream of its own */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
+    while ((entry = readdir(d)) != NULL)
         sweep_one(s, dirfd(d), entry->d_name);
     (void)closedir(d);
 }

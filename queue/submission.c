@@ -184,11 +184,22 @@ static enum err build(const msgpack_object *root, struct submission *s,
     return encode(&f, s, reterr);
 }
 
+/* Beside the values of the JSON an envelope holds its version and its id, with their keys. */
+#define VALUES_MAX (JOB_VALUES_MAX - 4)
+
+static void tell_unpackable(enum err e, const struct fault *why, struct spec_fault *reterr)
+{
+    if (e == ERR_TOO_BIG)
+        (void)spec_fault_set(reterr, "", "more than %d keys and values in one job", VALUES_MAX);
+    else
+        (void)spec_fault_set(reterr, "", "as %s", why->text);
+}
+
 enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
                           struct spec_fault *reterr)
 {
     struct mp_limits limits = {
-        .max_depth = JOB_DEPTH_MAX, .max_items = 100000, .max_bytes = SIZE_MAX};
+        .max_depth = JOB_DEPTH_MAX, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
     AUTO(buf_done) struct buf packed = {0};
     struct fault why;
     msgpack_object root;
@@ -207,7 +218,7 @@ enum err submission_parse(struct slice json, unsigned max_depth, struct submissi
     ret->id = uuid_v7();
     e = mp_parse(buf_slice(&packed), &limits, &zone, &root, &why);
     if (e != ERR_OK)
-        (void)spec_fault_set(reterr, "", "%s", why.text);
+        tell_unpackable(e, &why, reterr);
     else
         e = build(&root, ret, reterr);
     msgpack_zone_destroy(&zone);

@@ -52,6 +52,14 @@ class StackFactory:
             stack.start()
         return stack
 
+    def api_only(self, **config):
+        """Redis and the API: for tests that need neither PostgreSQL nor a worker."""
+        stack = self(start=False, **config)
+        stack.redis.start()
+        stack.start_api()
+        stack.client.until(lambda: stack.get("/readyz")[0] == 200, "readiness")
+        return stack
+
     def close(self):
         bad = []
         for stack in self.made:
@@ -73,6 +81,14 @@ def stack(build):
     """One running stack for all tests of a file that leave it as they found it."""
     factory = StackFactory(build)
     yield factory()
+    factory.close()
+
+
+@pytest.fixture(scope="module")
+def module_stacks(build):
+    """For files whose tests share a stack that is not the usual one."""
+    factory = StackFactory(build)
+    yield factory
     factory.close()
 
 
@@ -106,7 +122,8 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.when != "call" or not report.failed:
         return
-    stacks = [item.funcargs["stack"]] if "stack" in item.funcargs else getattr(item.funcargs.get("stacks"), "made", [])
-    for stack in stacks:
+    stacks = [v for v in item.funcargs.values() if isinstance(v, Stack)]
+    stacks += [s for v in item.funcargs.values() if isinstance(v, StackFactory) for s in v.made]
+    for stack in dict.fromkeys(stacks):
         for log in sorted(stack.dir.glob("log/*.log")):
             report.sections.append((log.name, log.read_text(errors="replace")[-5000:]))

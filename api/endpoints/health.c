@@ -14,7 +14,7 @@ static void health(struct request *rq)
 
 static const char *schema_says(const struct api *api)
 {
-    if (api->schema_version == 0)
+    if (!api->schema_known)
         return pg_is_up(api->pg) ? "unknown" : "down";
     return api->schema_version == ledger_version_wanted()
                ? "ok"
@@ -41,8 +41,12 @@ static void ready(struct request *rq)
 
 static void metrics(struct request *rq)
 {
+    const struct api *api = rq->api;
     AUTO(buf_done) struct buf out = {0};
 
+    gauge_set(api->body_bytes, (int64_t)api->bodies);
+    gauge_set(api->redis_up, redis_is_up(api->redis));
+    gauge_set(api->pg_up, pg_is_up(api->pg));
     metrics_print(rq->api->metrics, &out);
     if (buf_failed(&out))
         reply_problem(rq, 503, NULL, "no memory for the answer");

@@ -23,6 +23,7 @@ static void reply_absent(struct look *l)
         reply_problem(l->rq, 404, NULL, "there is no such job");
 }
 
+/* NOLINTNEXTLINE(readability-function-size): ledger.h says what it is given */
 static void on_row(void *arg, enum err e, const struct ledger_row *row,
                    const struct ledger_output_row *outputs, size_t n_outputs,
                    const struct ledger_attempt_row *attempts, size_t n_attempts)
@@ -45,7 +46,9 @@ static void on_row(void *arg, enum err e, const struct ledger_row *row,
 
 static void recall(struct look *l)
 {
-    enum err e = ledger_job(l->rq->api->pg, &l->id, on_row, l);
+    struct pg *pg = l->rq->api->pg;
+    /* A query waits for a connection until its deadline; a client had better come again. */
+    enum err e = pg_is_up(pg) ? ledger_job(pg, &l->id, on_row, l) : ERR_UNREACHABLE;
 
     if (e == ERR_OK)
         return;

@@ -91,7 +91,8 @@ static void list_recorded(struct list *l)
         free_list(l);
         return;
     }
-    e = ledger_list(l->rq->api->pg, &f, on_rows, l);
+    e = pg_is_up(l->rq->api->pg) ? ledger_list(l->rq->api->pg, &f, on_rows, l)
+                                 : ERR_UNREACHABLE;
     if (e == ERR_OK)
         return;
     reply_unavailable(l->rq, "the record of jobs cannot be read", e);
@@ -171,12 +172,14 @@ static bool apply_cursor(struct list *l)
 
     if (l->cursor[0] == '\0')
         return true;
-    if (colon == NULL)
+    if (colon == NULL || colon[1] < '0' || colon[1] > '9')
         return false;
     *colon = '\0';
     l->offset = strtoul(colon + 1, &end, 10);
     while (l->at < l->n_queues && strcmp(l->queues[l->at], l->cursor) < 0)
         l->at++;
+    if (l->at == l->n_queues || strcmp(l->queues[l->at], l->cursor) != 0)
+        l->offset = 0; /* that queue is not known any more: the next one from its beginning */
     return *end == '\0';
 }
 
@@ -255,6 +258,7 @@ static bool take_all(struct list *l)
     static const char *const known[] = {"state", "queue",  "type", "error",
                                         "limit", "cursor", NULL};
     struct slice unknown = request_unknown_query(l->rq, known);
+    struct slice repeated = request_repeated_query(l->rq);
 
     if (unknown.ptr != NULL) {
         reply_problem(
@@ -262,6 +266,10 @@ static bool take_all(struct list *l)
             SLICE_FMT
             ": is not a known parameter; known here: state, queue, type, error, limit, cursor",
             SLICE_ARG(unknown));
+        return false;
+    }
+    if (repeated.ptr != NULL) {
+        reply_problem(l->rq, 400, NULL, SLICE_FMT ": is given twice", SLICE_ARG(repeated));
         return false;
     }
     return take_limit(l) && take_state(l) && take(l->rq, "queue", l->queue, sizeof l->queue) &&

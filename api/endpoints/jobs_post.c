@@ -47,13 +47,6 @@ static void on_enqueued(void *arg, enum err e, const struct fault *why)
     free(p);
 }
 
-static bool is_json(const struct request *rq)
-{
-    struct slice type = request_header(rq, "content-type");
-
-    return type.ptr == NULL || slice_starts(type, "application/json") || type.len == 0;
-}
-
 static void refuse(struct request *rq, enum err e, const struct spec_fault *why)
 {
     if (e == ERR_NOMEM)
@@ -73,7 +66,8 @@ static void on_end(struct request *rq)
     struct spec_fault why;
     enum err e;
 
-    if (!is_json(rq)) {
+    if (request_header(rq, "content-type").len > 0 &&
+        !request_is_of_type(rq, "application/json")) {
         reply_problem(rq, 415, NULL, "the body must be application/json");
         return;
     }

@@ -69,7 +69,8 @@ static void on_end(struct request *rq)
         reply_problem(rq, 404, NULL, "there is no such output");
         return;
     }
-    e = ledger_output(rq->api->pg, &id, name, on_output, rq);
+    e = pg_is_up(rq->api->pg) ? ledger_output(rq->api->pg, &id, name, on_output, rq)
+                              : ERR_UNREACHABLE;
     if (e != ERR_OK)
         reply_unavailable(rq, "the record of jobs cannot be read", e);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -17,7 +18,9 @@
 #include "shared/failpoint.h"
 #include "shared/hash.h"
 
-#define BRAKE ((size_t)256 * 1024)
+#define BRAKE      ((size_t)128 * 1024)
+#define WRITE_FROM ((size_t)32 * 1024) /* less is gathered first */
+#define NAME_TRIES 3
 
 struct upload {
     struct request *rq; /* NULL once the client is gone, or was answered early */
@@ -26,9 +29,9 @@ struct upload {
     struct hash *hash;
     struct buf waiting, writing; /* bytes for the next write; bytes of the one under way */
     int fd;
-    uint64_t bytes;
-    bool busy;   /* a pool thread works for it */
-    bool whole;  /* no more bytes will come */
+    uint64_t bytes, counted; /* counted: in api->bodies */
+    bool busy;               /* a pool thread works for it */
+    bool whole;              /* no more bytes will come */
     bool last;   /* the write under way is the last: a pool thread must not look at whole */
     bool braked; /* the client waits */
     enum err err;
@@ -38,8 +41,25 @@ struct upload {
     char part[PATH_MAX], path[PATH_MAX];
 };
 
+/* What is held in memory for all clients together has a limit. */
+static void count_memory(struct upload *u)
+{
+    uint64_t now = u->waiting.cap + u->writing.cap;
+
+    u->api->bodies += now - u->counted;
+    u->counted = now;
+}
+
+static void forget_memory(struct upload *u)
+{
+    if (u->counted > 0)
+        u->api->bodies -= u->counted;
+    u->counted = 0;
+}
+
 static void free_upload(struct upload *u)
 {
+    forget_memory(u);
     if (u->fd >= 0)
         (void)close(u->fd);
     if (u->part[0] != '\0')
@@ -150,6 +170,8 @@ static void on_worked(uv_work_t *work, int status)
     u->busy = false;
     if (status != 0)
         fail(u, ERR_CANCELED, 0);
+    if (buf_failed(&u->waiting))
+        fail(u, ERR_NOMEM, 0);
     buf_clear(&u->writing);
     if (u->rq == NULL || u->err != ERR_OK || named)
         finish(u);
@@ -171,31 +193,45 @@ static void start_work(struct upload *u)
 
 static void go_on(struct upload *u)
 {
-    struct request *resume = u->braked && u->waiting.len < BRAKE ? u->rq : NULL;
-
     if (!u->busy && (u->waiting.len > 0 || u->whole))
         start_work(u);
-    if (resume != NULL) {
+    if (u->braked && u->waiting.len < BRAKE) {
         u->braked = false;
-        request_resume(resume);
+        request_resume(u->rq);
     }
+}
+
+/* The sweep of another process may find the new file before it is locked, and take it for an orphan. */
+static bool lock_part(struct upload *u)
+{
+    struct stat st;
+
+    return flock(u->fd, LOCK_EX | LOCK_NB) == 0 && fstat(u->fd, &st) == 0 && st.st_nlink > 0;
 }
 
 static enum err open_part(struct upload *u)
 {
-    struct uuid id = uuid_v7();
     const char *dir = u->api->opt->blob_dir;
 
-    (void)uuid_text(&id, u->id);
-    if (!upload_part_path(dir, u->id, u->part, sizeof u->part) ||
-        !upload_final_path(dir, u->id, u->path, sizeof u->path))
-        return ERR_INTERNAL;
-    u->fd = open(u->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) != 0) {
+    for (int i = 0; i < NAME_TRIES; i++) {
+        struct uuid id = uuid_v7();
+
+        (void)uuid_text(&id, u->id);
+        if (!upload_part_path(dir, u->id, u->part, sizeof u->part) ||
+            !upload_final_path(dir, u->id, u->path, sizeof u->path))
+            return ERR_INTERNAL;
+        u->fd = open(u->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
         u->native = errno;
-        return ERR_IO;
+        if (u->fd >= 0 && lock_part(u))
+            return ERR_OK;
+        if (u->fd < 0)
+            break;
+        (void)close(u->fd);
+        (void)unlink(u->part);
+        u->fd = -1;
     }
-    return ERR_OK;
+    u->part[0] = '\0'; /* not ours */
+    return ERR_IO;
 }
 
 static void begin(struct request *rq)
@@ -225,11 +261,10 @@ static bool on_body(struct request *rq, struct slice piece)
 
     u->bytes += piece.len;
     buf_add_slice(&u->waiting, piece);
-    if (buf_failed(&u->waiting))
-        fail(u, ERR_NOMEM, 0);
-    u->braked = u->waiting.len >= BRAKE;
-    if (!u->busy && u->waiting.len >= BRAKE / 4)
+    if (!u->busy && u->waiting.len >= WRITE_FROM)
         start_work(u);
+    count_memory(u);
+    u->braked = u->waiting.len >= BRAKE;
     return !u->braked;
 }
 
@@ -253,7 +288,10 @@ static void on_abort(struct request *rq)
     struct upload *u = rq->work;
 
     u->rq = NULL;
-    if (!u->busy)
+    if (u->busy)
+        forget_memory(
+            u); /* once the connection is gone, the API may be before the pool thread is done */
+    else
         free_upload(u);
 }
 

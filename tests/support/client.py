@@ -59,6 +59,34 @@ class Client:
             return job if job and job["state"] in states else None
         return self.until(look, f"job {job_id} in {states}")
 
+    # --- the API's process
+
+    def metric(self, name, **labels):
+        """The value of one sample of /metrics."""
+        status, _, body = self.stack.get("/metrics")
+        assert status == 200, (status, body)
+        wanted = name + ("{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}" if labels else "")
+        for line in body.decode().splitlines():
+            if line.startswith(wanted + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise AssertionError(f"no {wanted} in /metrics")
+
+    def connections(self):
+        """How many clients the API holds, beside the one that asks."""
+        return int(self.metric("millrace_http_connections")) - 1
+
+    def memory(self, field="VmRSS"):
+        """Bytes: VmRSS now, VmHWM at most so far."""
+        with open(f"/proc/{self.stack.api.pid}/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError(field)
+
+    def sanitized(self):
+        """Whether the programs carry a sanitizer, whose own memory says nothing about theirs."""
+        return b"__asan_init" in (self.stack.build / "millrace-api").read_bytes()
+
     # --- PostgreSQL
 
     def rows(self, sql, *args):
