@@ -1,6 +1,7 @@
 #include <inttypes.h>
 
 #include "worker/daemon_internal.h"
+#include "worker/notify/mime.h"
 
 /* --- building ---------------------------------------------------------------------------------------- */
 
@@ -23,6 +24,18 @@ static enum err parse_secrets(struct services *sv, struct fault *reterr)
         n += comma != NULL;
         rest = slice_of(rest.ptr + n, rest.len - n);
     }
+    return ERR_OK;
+}
+
+/* What would otherwise be found out by the first mail. */
+static enum err check_mail(const struct worker_options *opt, struct fault *reterr)
+{
+    char address[MIME_ADDRESS_SIZE];
+    struct fault why;
+
+    if (opt->mail_from != NULL &&
+        mime_address(slice_str(opt->mail_from), address, &why) != ERR_OK)
+        return fault_set(reterr, ERR_MALFORMED, 0, "MAIL_FROM: %.150s", why.text);
     return ERR_OK;
 }
 
@@ -163,6 +176,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
     e = instance_open(opt, &d->instance, reterr);
     if (e == ERR_OK)
         e = parse_secrets(&d->sv, reterr);
+    if (e == ERR_OK)
+        e = check_mail(opt, reterr);
     if (e == ERR_OK)
         e = build_connections(d, reterr);
     if (e == ERR_OK)

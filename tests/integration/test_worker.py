@@ -188,6 +188,7 @@ def refused(stack, **config):
     ({"REDIS_URL": "http://nowhere"}, ("redis://",)),
     ({"WEBHOOK_SECRETS": "whsec_!!"}, ("WEBHOOK_SECRETS",)),
     ({"OUTGOING_ALLOW": "300.1.1.1/8"}, ("300.1.1.1",)),
+    ({"MAIL_FROM": "nobody"}, ("MAIL_FROM",)),
     ({"METRICS_LISTEN": "everywhere"}, ("METRICS_LISTEN", "everywhere")),
     ({"SPOOL_DIR": "/proc/nowhere"}, ("/proc/nowhere",)),
     ({"BLOB_DIR": "/dev/shm"}, ("SPOOL_DIR", "BLOB_DIR", "one file system")),

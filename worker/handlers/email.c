@@ -12,6 +12,15 @@ struct email {
     struct http_transfer *transfer;
 };
 
+static struct slice first_line(struct slice reply)
+{
+    size_t n = 0;
+
+    while (n < reply.len && reply.ptr[n] != '\r' && reply.ptr[n] != '\n')
+        n++;
+    return slice_of(reply.ptr, n);
+}
+
 static void on_answer(void *arg, enum err e, const struct http_answer *a,
                       const struct fault *why)
 {
@@ -36,8 +45,8 @@ static void on_answer(void *arg, enum err e, const struct http_answer *a,
         return;
     }
     e = a->status >= 400 && a->status < 500 ? ERR_BUSY : ERR_REJECTED;
-    (void)fault_set(&told, e, (int)a->status, "the relay answered %ld: %s", a->status,
-                    why != NULL ? why->text : "");
+    (void)fault_set(&told, e, (int)a->status, "the relay answered %ld: " SLICE_FMT, a->status,
+                    SLICE_ARG(first_line(a->body)));
     slot_done(s, e, &told);
 }
 
