@@ -13,11 +13,16 @@ enum err held_init(struct held *h)
 
 void held_done(struct held *h)
 {
-    for (struct held_job *job = held_any(h); job != NULL; job = held_any(h))
-        held_remove(h, job);
+    for (size_t i = 0; i < h->n_buckets; i++) {
+        while (h->buckets[i] != NULL) {
+            struct held_job *job = h->buckets[i];
+
+            h->buckets[i] = job->next;
+            free(job);
+        }
+    }
     free(h->buckets);
-    h->buckets = NULL;
-    h->n_buckets = 0;
+    *h = (struct held){.n_buckets = 0};
 }
 
 /* The last bytes of an id are random; an id from outside can at worst make a bucket long. */
@@ -134,8 +139,7 @@ struct held_job *held_any(const struct held *h)
         return h->line; /* the cheapest to take out */
     for (size_t i = 0; i < h->n_buckets && h->len > 0; i++) {
         if (h->buckets[i] != NULL)
-            return h->buckets
-                [i]; /* NOLINT(clang-analyzer-unix.Malloc): held_remove() took it out before it freed it */
+            return h->buckets[i];
     }
     return NULL;
 }

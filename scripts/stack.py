@@ -6,6 +6,7 @@ long for one, in a temporary directory) and the API on a free loopback port. Wha
 stopped by its process id, children first come last.
 """
 
+import hashlib
 import json
 import os
 import pwd
@@ -58,6 +59,34 @@ def postgres_bin():
     if places:
         return places[-1].parent
     return Path(find_program("postgres")).parent
+
+
+def place_for_postgres(directory):
+    """Where its data and sockets go and what runs it: PostgreSQL refuses to be root. For root it runs as the user
+    postgres where that user can reach the directory, else as a mapped user in a user namespace of its own; where
+    the kernel gives none (a chroot), its part of the state moves to a directory below /var/tmp."""
+    directory = Path(directory)
+    if os.geteuid() != 0:
+        return [], directory
+    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    try:
+        pwd.getpwnam("postgres")
+        has_user = True
+    except KeyError:
+        has_user = False
+    if has_user and subprocess.run([*as_postgres, "test", "-x", str(directory)], check=False).returncode == 0:
+        return as_postgres, directory
+    mapped = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    if subprocess.run([*mapped, "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        return mapped, directory
+    if not has_user:
+        raise StackError("PostgreSQL does not run as root, and there is no user postgres to run it as")
+    apart = Path("/var/tmp") / f"millrace-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}"
+    apart.mkdir(exist_ok=True)
+    if apart.is_symlink() or apart.stat().st_uid != 0:
+        raise StackError(f"{apart} belongs to somebody else")
+    apart.chmod(0o711)
+    return as_postgres, apart
 
 
 class Process:
@@ -140,31 +169,12 @@ class Redis:
 
 
 class Postgres:
-    """A private PostgreSQL cluster. It refuses to run as root: then it runs as the user postgres where that
-    user can reach the directory, else as a mapped user in a user namespace of its own."""
+    """A private PostgreSQL cluster; prefix is what makes it run as somebody else than root."""
 
-    def __init__(self, directory, socket_dir, extra=()):
+    def __init__(self, directory, socket_dir, extra=(), prefix=()):
         self.dir, self.socket_dir = Path(directory), Path(socket_dir)
         self.extra, self.process, self.bin = list(extra), None, postgres_bin()
-        self.prefix = self.choose_prefix()
-
-    def choose_prefix(self):
-        if os.geteuid() != 0:
-            return []
-        self.dir.parent.mkdir(parents=True, exist_ok=True)
-        as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        try:
-            pwd.getpwnam("postgres")
-            reach = subprocess.run([*as_postgres, "test", "-x", str(self.dir.parent)], check=False).returncode == 0
-        except KeyError:
-            reach = False
-        if reach:
-            return as_postgres
-        mapped = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-        if subprocess.run([*mapped, "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0:
-            return mapped
-        raise StackError(f"PostgreSQL does not run as root, and its own user cannot enter {self.dir.parent}: "
-                         "set MILLRACE_STATE to a directory that everybody may enter")
+        self.prefix = list(prefix)
 
     @property
     def url(self):
@@ -228,16 +238,17 @@ class Stack:
         self.log_format = log_format
         self.dir.mkdir(parents=True, exist_ok=True)
         self.short = None
+        pg_prefix, self.pg_home = place_for_postgres(self.dir)
         self.sockets = self.socket_dir()
         for name in ("spool", "blobs", "log"):
             (self.dir / name).mkdir(exist_ok=True)
         self.redis = Redis(self.dir / "redis", self.sockets, redis_extra)
-        self.pg = Postgres(self.dir / "postgres", self.sockets, pg_extra)
+        self.pg = Postgres(self.pg_home / "postgres", self.sockets, pg_extra, pg_prefix)
         self.api, self.workers, self.url, self.listener = None, {}, None, None
 
     def socket_dir(self):
         """A unix socket's path may have 107 bytes."""
-        place = self.dir / "run"
+        place = self.pg_home / "run"
         if len(str(place)) > 80:
             self.short = tempfile.mkdtemp(prefix="millrace-")
             place = Path(self.short)
