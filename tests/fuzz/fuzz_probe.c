@@ -1,5 +1,6 @@
-/* Any bytes as a source: the walk before the decoder, and the names of colour profiles. What passes has a size
- * within the limit, and a file that is cut shorter is never found to be larger than the whole. */
+/* Any bytes as a source: the walk before the decoder, and the names of colour profiles. What
+ * passes has a size within the limit, and a file that is cut shorter is never found to be
+ * larger than the whole. */
 #include "worker/render/child/icc.h"
 #include "worker/render/child/probe.h"
 

@@ -1,5 +1,5 @@
-/* Any bytes as a stream of frames, as the pool reads what a renderer sends. A message that is taken
- * can be written again, and is read again as the same. */
+/* Any bytes as a stream of frames, as the pool reads what a renderer sends. A message that
+ * is taken can be written again, and is read again as the same. */
 #include <string.h>
 
 #include "worker/render/wire.h"

@@ -1,5 +1,6 @@
-/* pool_help: what the tests of the pool share: a loop, a spool directory, orders written as JSON, a PNG made
- * by hand, and how orders ended. For tests named test_pool*, which do not link libvips. */
+/* pool_help: what the tests of the pool share: a loop, a spool directory, orders written as
+ * JSON, a PNG made by hand, and how orders ended. For tests named test_pool*, which do not
+ * link libvips. */
 #ifndef TESTS_UNIT_POOL_HELP_H
 #define TESTS_UNIT_POOL_HELP_H
 
@@ -38,7 +39,8 @@ struct ended {
     unsigned progress, progress_calls;
 };
 
-/* --- directories ------------------------------------------------------------------------------- */
+/* --- directories
+ * ------------------------------------------------------------------------------- */
 
 static UNUSED_OK int help_remove_one(const char *path, const struct stat *st, int kind,
                                      struct FTW *ftw)
@@ -89,7 +91,8 @@ static UNUSED_OK struct slice get_file(const char *path, struct buf *b)
     return buf_slice(b);
 }
 
-/* --- a picture --------------------------------------------------------------------------------- */
+/* --- a picture
+ * --------------------------------------------------------------------------------- */
 
 static UNUSED_OK void png_be32(struct buf *b, uint32_t v)
 {
@@ -178,7 +181,8 @@ static UNUSED_OK void put_png(const char *path, unsigned w, unsigned h)
     buf_done(&data);
 }
 
-/* --- the rig ----------------------------------------------------------------------------------- */
+/* --- the rig
+ * ----------------------------------------------------------------------------------- */
 
 /* Beside the tests in the build tree, unless MILLRACE_RENDER says otherwise. */
 static UNUSED_OK void find_program(char ret[PATH_MAX])
@@ -277,7 +281,8 @@ static UNUSED_OK uint64_t count_of(struct rig *r, const char *name, const char *
     return metrics_counter(r->metrics, name, labels, "")->value;
 }
 
-/* --- orders ------------------------------------------------------------------------------------ */
+/* --- orders
+ * ------------------------------------------------------------------------------------ */
 
 static UNUSED_OK void on_order_done(void *arg, enum err e, const struct render_report *report,
                                     const struct fault *why)

@@ -1,5 +1,5 @@
-/* render_help: what the tests of the renderer share: a directory like a renderer's, orders written
- * as JSON, and pictures. For tests named test_render_*, which link libvips. */
+/* render_help: what the tests of the renderer share: a directory like a renderer's, orders
+ * written as JSON, and pictures. For tests named test_render_*, which link libvips. */
 #ifndef TESTS_UNIT_RENDER_HELP_H
 #define TESTS_UNIT_RENDER_HELP_H
 
@@ -21,7 +21,8 @@ struct bytes {
     size_t len;
 };
 
-/* --- a renderer's directory, as the working directory ----------------------------------------- */
+/* --- a renderer's directory, as the working directory
+ * ----------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
@@ -57,7 +58,8 @@ static UNUSED_OK void write_file(const char *path, struct bytes b)
     assert_int_equal(fclose(f), 0);
 }
 
-/* --- orders ------------------------------------------------------------------------------------ */
+/* --- orders
+ * ------------------------------------------------------------------------------------ */
 
 static UNUSED_OK void no_progress(void *arg, unsigned pct)
 {
@@ -90,7 +92,8 @@ static UNUSED_OK enum err render(struct bytes source, const char *outputs,
     return run_order(json, ret);
 }
 
-/* --- pictures ---------------------------------------------------------------------------------- */
+/* --- pictures
+ * ---------------------------------------------------------------------------------- */
 
 /* To be unreffed. */
 static UNUSED_OK VipsImage *open_output(unsigned index)
@@ -238,7 +241,8 @@ static UNUSED_OK void check_point(VipsImage *im, int x, int y, const double *wan
     g_free(point);
 }
 
-/* --- a test with a directory of its own -------------------------------------------------------- */
+/* --- a test with a directory of its own
+ * -------------------------------------------------------- */
 
 static char help_dir[64];
 

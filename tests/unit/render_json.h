@@ -1,5 +1,5 @@
-/* render_json: JSON to msgpack for the tests of the renderer, which do not link jansson. Strings
- * stand between ' as well as ", so that they read well in C. What is wrong aborts. */
+/* render_json: JSON to msgpack for the tests of the renderer, which do not link jansson.
+ * Strings stand between ' as well as ", so that they read well in C. What is wrong aborts. */
 #ifndef TESTS_UNIT_RENDER_JSON_H
 #define TESTS_UNIT_RENDER_JSON_H
 

@@ -28,7 +28,8 @@ static void fail_at(const char *points)
 #endif
 }
 
-/* --- orders ------------------------------------------------------------------------------------ */
+/* --- orders
+ * ------------------------------------------------------------------------------------ */
 
 static void an_order_gives_files_and_their_measures(void **state)
 {
@@ -210,7 +211,8 @@ static void progress_comes_from_the_pixels(void **state)
     drop(&d);
 }
 
-/* --- deadlines, crashes, cancelling ------------------------------------------------------------ */
+/* --- deadlines, crashes, cancelling
+ * ------------------------------------------------------------ */
 
 static void a_renderer_past_its_deadline_is_killed(void **state)
 {

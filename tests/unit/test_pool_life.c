@@ -12,7 +12,8 @@
 
 #include "tests/unit/pool_help.h"
 
-/* --- renderers come and go --------------------------------------------------------------------- */
+/* --- renderers come and go
+ * --------------------------------------------------------------------- */
 
 static void renderers_are_renewed_after_their_share(void **state)
 {
@@ -55,7 +56,8 @@ static void what_an_earlier_run_left_is_removed(void **state)
     rig_open(r, (struct render_pool_options){0}); /* tear_down sees whether it is gone */
 }
 
-/* --- the end of the worker --------------------------------------------------------------------- */
+/* --- the end of the worker
+ * --------------------------------------------------------------------- */
 
 static void run_pool_for_ever(struct rig *r)
 {
@@ -108,7 +110,8 @@ static void no_renderer_outlives_its_worker(void **state)
     (void)close(p.fd);
 }
 
-/* Descriptors of a process, each of which must be a socket, /dev/null or one of its two files of /proc. */
+/* Descriptors of a process, each of which must be a socket, /dev/null or one of its two
+ * files of /proc. */
 static bool check_descriptors(int pid)
 {
     char dir[64], link[384], to[256];
@@ -162,7 +165,8 @@ static void a_renderer_holds_no_descriptor_of_the_worker(void **state)
         skip();
 }
 
-/* --- many -------------------------------------------------------------------------------------- */
+/* --- many
+ * -------------------------------------------------------------------------------------- */
 
 /* Sources of every format, made by the pool itself. */
 static void make_sources(struct rig *r, char paths[5][96])

@@ -10,7 +10,8 @@
 #include "tests/unit/pool_help.h"
 #include "worker/render/wire.h"
 
-/* --- a renderer made of a script --------------------------------------------------------------- */
+/* --- a renderer made of a script
+ * --------------------------------------------------------------- */
 
 static void put_frame(const struct rig *r, const char *name, struct buf *frame)
 {
@@ -49,7 +50,8 @@ static void put_report(const struct rig *r, const char *name, const struct wire_
     put_frame(r, name, &b);
 }
 
-/* In the script, $D is the directory of the frames, say writes one, and wait reads an order's head. */
+/* In the script, $D is the directory of the frames, say writes one, and wait reads an
+ * order's head. */
 static void put_script(struct rig *r, const char *body)
 {
     char text[2048];
@@ -102,8 +104,8 @@ static int set_up(void **state)
     return rc;
 }
 
-/* "exec": a script that ends by itself holds nothing open; one that lives does so as one process, so that
- * a kill ends it. */
+/* "exec": a script that ends by itself holds nothing open; one that lives does so as one
+ * process, so that a kill ends it. */
 #define OUTPUT "printf '\\377\\330\\377' > out/0; "
 #define LIVE   "; exec /bin/cat <&0 >/dev/null"
 
@@ -170,7 +172,8 @@ static void no_lie_of_a_renderer_is_believed(void **state)
     }
 }
 
-/* --- renderers that do not start --------------------------------------------------------------- */
+/* --- renderers that do not start
+ * --------------------------------------------------------------- */
 
 static const struct {
     const char *body;
@@ -225,7 +228,8 @@ static void a_renderer_that_is_mended_is_taken_up_again(void **state)
     expect_order(r, SMALL, TIMEOUT, ERR_OK, "");
 }
 
-/* --- what a renderer is given ------------------------------------------------------------------ */
+/* --- what a renderer is given
+ * ------------------------------------------------------------------ */
 
 static void a_renderer_gets_no_environment(void **state)
 {

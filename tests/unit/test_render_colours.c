@@ -8,7 +8,8 @@
 
 #include "tests/unit/render_help.h"
 
-/* --- grey, alpha, depth, ink ------------------------------------------------------------------- */
+/* --- grey, alpha, depth, ink
+ * ------------------------------------------------------------------- */
 
 static void grey_stays_grey_where_the_format_can(void **state)
 {
@@ -136,7 +137,8 @@ static void ink_becomes_light(void **state)
     g_object_unref(im);
 }
 
-/* --- what does not come along ------------------------------------------------------------------ */
+/* --- what does not come along
+ * ------------------------------------------------------------------ */
 
 static bool contains(const char *path, const char *words)
 {
@@ -205,8 +207,8 @@ static void no_metadata_comes_out(void **state)
     }
 }
 
-/* Pixels that carry another profile (here one that swaps nothing but has other primaries: "p3") are
- * converted, and one that is broken is as none. */
+/* Pixels that carry another profile (here one that swaps nothing but has other primaries:
+ * "p3") are converted, and one that is broken is as none. */
 static void pixels_are_converted_by_their_profile(void **state)
 {
     static const double red[] = {255, 0, 0};
@@ -223,7 +225,8 @@ static void pixels_are_converted_by_their_profile(void **state)
     VIPS_OK(vips_copy(im, &copy, NULL));
     vips_image_set_blob_copy(copy, VIPS_META_ICC_NAME, profile, len);
     vips_area_unref(VIPS_AREA(p3));
-    /* P3's red lies outside of sRGB: it clips to the brightest. A mild colour moves, so take one. */
+    /* P3's red lies outside of sRGB: it clips to the brightest. A mild colour moves, so take
+     * one. */
     g_object_unref(im);
     VIPS_OK(vips_linear1(copy, &im, 0.5, 60, "uchar", TRUE, NULL));
     g_object_unref(copy);

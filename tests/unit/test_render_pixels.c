@@ -8,7 +8,8 @@
 
 #include "tests/unit/render_help.h"
 
-/* --- orientation ------------------------------------------------------------------------------- */
+/* --- orientation
+ * ------------------------------------------------------------------------------- */
 
 /* Where the quarters of "rg/by" lie once the orientation is undone. */
 static const struct {
@@ -121,7 +122,8 @@ static void orientation_stays_when_asked_for(void **state)
     g_object_unref(im);
 }
 
-/* --- cover and contain ------------------------------------------------------------------------- */
+/* --- cover and contain
+ * ------------------------------------------------------------------------- */
 
 static void gravity_chooses_what_is_kept(void **state)
 {
@@ -216,7 +218,8 @@ static void contain_lays_the_picture_where_gravity_says(void **state)
     g_object_unref(im);
 }
 
-/* --- the rest ---------------------------------------------------------------------------------- */
+/* --- the rest
+ * ---------------------------------------------------------------------------------- */
 
 static void sharpen_makes_edges_steeper(void **state)
 {

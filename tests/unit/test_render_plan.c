@@ -166,7 +166,8 @@ static void the_decoder_shrinks_as_far_as_the_target_allows(void **state)
     }
 }
 
-/* --- whole orders ------------------------------------------------------------------------------ */
+/* --- whole orders
+ * ------------------------------------------------------------------------------ */
 
 struct rig {
     struct spec_image spec;

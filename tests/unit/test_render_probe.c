@@ -150,7 +150,8 @@ static void each_file_is_judged_by_its_bytes(void **state)
     }
 }
 
-/* Whole files but for the last byte, the last two, ...: never taken for whole where lengths tell. */
+/* Whole files but for the last byte, the last two, ...: never taken for whole where lengths
+ * tell. */
 static void no_prefix_of_a_png_or_webp_passes(void **state)
 {
     static const struct slice whole[] = {
@@ -181,7 +182,8 @@ static void pages_multiply_the_pixels(void **state)
                      ERR_TOO_BIG);
 }
 
-/* --- colour profiles --------------------------------------------------------------------------- */
+/* --- colour profiles
+ * --------------------------------------------------------------------------- */
 
 static size_t make_profile(char *dst, const char *space, const char *tag, size_t tag_len)
 {

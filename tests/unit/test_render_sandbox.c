@@ -100,7 +100,8 @@ static void expect_killed(const struct rig *r, trial_fn *trial, const char *name
         fail_msg("%s: wait status %#x and not killed by SIGSYS", name, status);
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files
+ * ------------------------------------------------------------------------------------- */
 
 static int can_open(const char *path, int flags)
 {
@@ -239,7 +240,8 @@ static void only_its_two_directories_are_open(void **state)
         expect_exit(r, denied[i].run, DENIED, denied[i].name);
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls
+ * ------------------------------------------------------------------------------------- */
 
 static int call_socket(const struct rig *r)
 {

@@ -20,7 +20,8 @@ static enum err render_image(VipsImage *im, const char *suffix, const char *outp
     return e;
 }
 
-/* --- formats ----------------------------------------------------------------------------------- */
+/* --- formats
+ * ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *suffix;
@@ -137,7 +138,8 @@ static void the_bytes_decide_and_not_the_name(void **state)
     g_object_unref(im);
 }
 
-/* --- broken files ------------------------------------------------------------------------------ */
+/* --- broken files
+ * ------------------------------------------------------------------------------ */
 
 static VipsImage *noise(int w, int h, int bands)
 {
@@ -276,7 +278,8 @@ static void only_our_loaders_can_be_called(void **state)
     vips_error_clear();
 }
 
-/* --- limits ------------------------------------------------------------------------------------ */
+/* --- limits
+ * ------------------------------------------------------------------------------------ */
 
 static enum err render_limited(uint64_t pixels, uint64_t output_pixels, const char *outputs,
                                struct wire_report *ret)
@@ -362,7 +365,8 @@ static void a_source_that_is_not_there_is_an_io_error(void **state)
                      ERR_IO);
 }
 
-/* --- progress ---------------------------------------------------------------------------------- */
+/* --- progress
+ * ---------------------------------------------------------------------------------- */
 
 struct seen {
     unsigned n, last;

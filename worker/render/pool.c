@@ -8,7 +8,7 @@
 
 #define MAGIC          0x72706f6cu
 #define LINE_MAX_LEN   1000
-#define SPARE          1 /* a renderer more than may work, so that one that dies is replaced at once */
+#define SPARE          1 /* renderers more than may work: one that dies is replaced at once */
 #define RESPAWN_MS     100
 #define RESPAWN_CAP_MS 5000
 #define FAILURES_MAX   3 /* starts; then waiting orders are given back */
@@ -33,7 +33,8 @@ static void tell_idle(struct render_pool *p)
         p->on_idle(p->idle_arg);
 }
 
-/* All callbacks come from here: never from inside a call of ours, and in any state of a renderer. */
+/* All callbacks come from here: never from inside a call of ours, and in any state of a
+ * renderer. */
 static void on_soon(uv_idle_t *idle)
 {
     struct render_pool *p = pool_of((uv_handle_t *)idle);

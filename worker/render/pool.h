@@ -4,11 +4,17 @@
  *        |  \--no hello in time / exit--> dead (spawned again after back-off)
  *        busy --deadline, cancel, exit, bad report--> killed (SIGKILL), its order ends, a new one is spawned
  *
- * Children are spawned ahead, so that a replacement costs no order a wait where that can be helped. Each
- * child has a directory of its own (spool_dir/r<k>), the only place it can read or write; the pool
- * links (or copies) the source into it and hands the outputs over as files there. The child holds
- * no descriptor but its pipe and /dev/null, no environment, no network. What it reports is not trusted: names, counts
- * and sizes are checked against the order, and files are opened with O_NOFOLLOW and measured.
+ * One renderer more than may work is kept, so that a replacement costs no order a wait. Each
+ * has a directory of its own (spool_dir/r<k>), the only place it can read (in) or write
+ * (out); the pool links (or copies) the source into it, and hands the outputs over as files
+ * in spool_dir/out. A renderer holds no descriptor but its socket, stderr, /dev/null and two
+ * files of /proc about itself; no environment; no network. What it reports is not trusted:
+ * names, counts, formats and sizes are checked against the order, and files are opened with
+ * O_NOFOLLOW and measured. How sizes follow from an order's operations stands in
+ * child/plan.h.
+ *
+ * When three starts in a row have failed and no renderer is left, orders in line end with
+ * ERR_CRASHED ("renderers do not start: ..."); starting is tried on, at most every 5 s.
  * Loop thread only. */
 #ifndef WORKER_RENDER_POOL_H
 #define WORKER_RENDER_POOL_H
@@ -26,15 +32,15 @@ struct render_limits {
     uint64_t source_bytes;  /* default 64 MiB */
     uint64_t pixels;        /* width x height x pages of the header; default 100,000,000 */
     uint64_t output_pixels; /* per output; default 100,000,000 */
-    uint64_t memory_bytes;  /* RLIMIT_AS of the child; default 2 GiB; 0: none */
+    uint64_t memory_bytes;  /* RLIMIT_AS of the child; default 2 GiB */
 };
 struct render_pool_options {
-    const char *program;         /* path of millrace-render */
-    const char *spool_dir;       /* exists; emptied of earlier r* directories at start */
-    unsigned renderers;          /* 0: one per core */
-    unsigned recycle_jobs;       /* 0: 1000 */
-    uint64_t recycle_rss;        /* 0: 512 MiB: retired after an order that leaves it above */
-    uint32_t hello_ms;           /* 0: 10000 */
+    const char *program;   /* path of millrace-render */
+    const char *spool_dir; /* exists; what an earlier run left in r<k> and out is removed */
+    unsigned renderers;    /* 0: one per core */
+    unsigned recycle_jobs; /* 0: 1000 */
+    uint64_t recycle_rss;  /* 0: 512 MiB: retired after an order that leaves it above */
+    uint32_t hello_ms;     /* 0: 10000 */
     struct render_limits limits; /* zero fields: the defaults */
     struct metrics *metrics;     /* may be NULL */
     const struct log_ctx *log;
@@ -43,7 +49,7 @@ struct render_pool_options {
 struct render_order {
     const struct uuid *job;
     uint32_t attempt;
-    const char *source_path; /* linked into the child's directory; stays the caller's */
+    const char *source_path; /* stays the caller's; a symbolic link is followed */
     struct slice args; /* encoded args of the image job: outputs, auto_orient (queue/spec.h) */
     uint32_t timeout_ms;
 };
@@ -62,9 +68,10 @@ struct render_report {
     uint32_t wall_ms, cpu_ms;
     uint64_t peak_rss;
 };
-/* Errors: MALFORMED (not an image, broken), TOO_BIG (a limit, named with the measured value), UNSUPPORTED (format),
- * TIMEOUT (killed at the deadline), CRASHED (signal; native = signal number; the text says which and the memory peak), NOMEM,
- * CANCELED, IO. */
+/* Errors: MALFORMED (not an image, broken), TOO_BIG (a limit, named with the measured
+ * value), UNSUPPORTED (format), NOT_FOUND (the source), TIMEOUT (killed at the deadline),
+ * CRASHED (native: the signal; the text says which, and the memory peak), NOMEM, CANCELED,
+ * IO, INTERNAL. Comes once, never from inside a call of the pool. */
 typedef void render_done_fn(void *arg, enum err e, const struct render_report *report,
                             const struct fault *why);
 typedef void render_progress_fn(void *arg, unsigned pct);
@@ -75,8 +82,9 @@ MUST_USE enum err render_pool_new(uv_loop_t *loop, const struct render_pool_opti
 /* on_idle (may be NULL) runs whenever a renderer becomes free. */
 void render_pool_start(struct render_pool *p, void (*on_idle)(void *arg), void *arg);
 size_t render_pool_size(const struct render_pool *p);
-/* Orders wait in line for a free renderer (the worker claims only what it has room for, so the line is short);
- * timeout_ms counts from the moment a renderer takes it. ERR_BUSY when 1000 wait. *ret is valid until on_done. */
+/* Orders wait in line for a free renderer (the worker claims only what it has room for, so
+ * the line is short); timeout_ms counts from the moment a renderer takes it. ERR_BUSY when
+ * 1000 wait, ERR_MALFORMED for args that break the rules. *ret is valid until on_done. */
 MUST_USE enum err render_pool_run(struct render_pool *p, const struct render_order *order,
                                   render_progress_fn *on_progress, render_done_fn *on_done,
                                   void *arg, struct render_ticket **ret, struct fault *reterr);

@@ -253,7 +253,8 @@ enum err pool_child_new(uv_loop_t *loop, const struct pool_child_events *events,
     return ERR_OK;
 }
 
-/* What the child is given to read besides its orders. Nothing of the worker's environment: secrets live there. */
+/* What the child is given to read besides its orders. Nothing of the worker's environment:
+ * secrets live there. */
 static void fill_env(char *env[8])
 {
     static char locale[] = "LC_ALL=C";

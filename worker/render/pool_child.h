@@ -1,12 +1,13 @@
-/* pool_child: one renderer as a process: its start, its socket, what it says on stderr, its end. Knows
- * nothing of orders.
+/* pool_child: one renderer as a process: its start, its socket, what it says on stderr, its
+ * end. Knows nothing of orders.
  *
  *     new -> start -> messages ... -> on_end -> close
  *                          \-> on_garbage (nothing is read after it; kill it)
  *
- * The child's socket is its standard input and the way back; stdout is /dev/null; of what it writes to stderr the
- * last 2 KB are kept for the text of a crash, and a flood is cut off. on_end comes once, when the
- * process is gone and what it had still sent is read. No callback comes from inside a call. */
+ * The child's socket is its standard input and the way back; stdout is /dev/null; of what it
+ * writes to stderr the last 2 KB are kept for the text of a crash, and a flood is cut off.
+ * on_end comes once, when the process is gone and what it had still sent is read. No
+ * callback comes from inside a call. */
 #ifndef WORKER_RENDER_POOL_CHILD_H
 #define WORKER_RENDER_POOL_CHILD_H
 
@@ -43,7 +44,8 @@ MUST_USE enum err pool_child_start(struct pool_child *c, const struct pool_child
 /* Takes the frame out of b. A child that is gone is no error here: on_end tells. */
 MUST_USE enum err pool_child_send(struct pool_child *c, struct buf *b);
 void pool_child_kill(struct pool_child *c);
-/* Closes its input, which is how a renderer is told to leave. Nothing it says is heard any more. */
+/* Closes its input, which is how a renderer is told to leave. Nothing it says is heard any
+ * more. */
 void pool_child_dismiss(struct pool_child *c);
 int pool_child_pid(const struct pool_child *c);
 /* Takes *c, which must not run: never started, or after on_end. on_closed comes last. */

@@ -44,7 +44,8 @@ static void free_str(char **s)
     *s = NULL;
 }
 
-/* --- directories ------------------------------------------------------------------------------ */
+/* --- directories
+ * ------------------------------------------------------------------------------ */
 
 static bool is_dot(const char *name)
 {
@@ -154,7 +155,8 @@ enum err pool_dir_make(const char *spool, unsigned k, char **ret_path, struct fa
     return ERR_OK;
 }
 
-/* --- source ----------------------------------------------------------------------------------- */
+/* --- source
+ * ----------------------------------------------------------------------------------- */
 
 static enum err check_source(const char *source, uint64_t max_bytes, struct fault *reterr)
 {
@@ -214,7 +216,8 @@ void pool_dir_clear(const char *dir, size_t n)
     }
 }
 
-/* --- outputs ---------------------------------------------------------------------------------- */
+/* --- outputs
+ * ---------------------------------------------------------------------------------- */
 
 static bool begins_as(const uint8_t *b, size_t n, enum image_format f)
 {

@@ -4,8 +4,8 @@
  *     r<k>/out/<i>      what it writes, output i of its order
  *     out/<job>-<attempt>-<i>   what it has handed over; the worker's now
  *
- * Calls are short ones on a local disk and are made on the loop, but for copying a source, which
- * the caller does. */
+ * Calls are short ones on a local disk and are made on the loop, but for copying a source,
+ * which the caller does. */
 #ifndef WORKER_RENDER_POOL_DIR_H
 #define WORKER_RENDER_POOL_DIR_H
 
@@ -13,7 +13,8 @@
 
 #define POOL_OUTPUT_MAX (512ull << 20) /* bytes of one output */
 
-/* Removes what earlier runs have left in spool (r<digits>, and the files in out), and makes out. */
+/* Removes what earlier runs have left in spool (r<digits>, and the files in out), and makes
+ * out. */
 MUST_USE enum err pool_dir_prepare(const char *spool, struct fault *reterr);
 /* *ret_path is to be freed. */
 MUST_USE enum err pool_dir_make(const char *spool, unsigned k, char **ret_path,
@@ -35,8 +36,8 @@ struct pool_dir_take {
     enum image_format format; /* the file must begin as this does */
     uint64_t bytes;           /* and be as long */
 };
-/* Moves an output out of the renderer's reach, then looks whether it is what the report says. *ret_path is to be
- * freed; after an error the file is gone. */
+/* Moves an output out of the renderer's reach, then looks whether it is what the report
+ * says. *ret_path is to be freed; after an error the file is gone. */
 MUST_USE enum err pool_dir_take(const struct pool_dir_take *t, char **ret_path,
                                 struct fault *reterr);
 

@@ -217,10 +217,9 @@ static void take_hello(struct renderer *r, const struct wire_hello *m)
               LOG_I("pid", pool_child_pid(r->child)), LOG_S("vips", m->vips),
               LOG_U("landlock", m->landlock));
     if (m->landlock == 0 && !p->told_of_landlock)
-        log_warn(
-            p->log, "renderer.no_landlock",
-            LOG_S("text",
-                  "this kernel has no Landlock: renderers can open the files of their user"));
+        log_warn(p->log, "renderer.no_landlock",
+                 LOG_S("text", "no Landlock, by the kernel or by an outer filter of calls: "
+                               "renderers could open any file of their user"));
     p->told_of_landlock = true;
     pool_on_hello(p);
     pool_turn(p);

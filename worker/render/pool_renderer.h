@@ -1,5 +1,5 @@
-/* pool_renderer: one renderer's states (the picture is in pool.h), its timers, and its order. Only
- * pool.c includes this. */
+/* pool_renderer: one renderer's states (the picture is in pool.h), its timers, and its
+ * order. Only pool.c includes this. */
 #ifndef WORKER_RENDER_POOL_RENDERER_H
 #define WORKER_RENDER_POOL_RENDERER_H
 

@@ -6,7 +6,8 @@
 #include "shared/clock.h"
 #include "worker/render/pool_dir.h"
 
-/* --- list ------------------------------------------------------------------------------------- */
+/* --- list
+ * ------------------------------------------------------------------------------------- */
 
 void ticket_list_init(struct ticket_list *l)
 {
@@ -45,7 +46,8 @@ struct render_ticket *ticket_list_take(struct ticket_list *l)
     return t;
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life
+ * ------------------------------------------------------------------------------------- */
 
 static enum err copy_wants(struct render_ticket *t, const struct spec_image *spec,
                            struct fault *reterr)
@@ -163,7 +165,8 @@ void ticket_deliver(struct render_ticket **ticket)
     ticket_free(ticket);
 }
 
-/* --- report ----------------------------------------------------------------------------------- */
+/* --- report
+ * ----------------------------------------------------------------------------------- */
 
 static enum err check_output(const struct render_ticket *t, const struct wire_output *o,
                              uint64_t output_pixels, struct fault *reterr)

@@ -43,8 +43,8 @@ MUST_USE enum err ticket_new(const struct render_order *order, struct render_tic
                              struct fault *reterr);
 /* Frees; files that nobody was told of are removed. */
 void ticket_free(struct render_ticket **t);
-/* Fills t->report from what the renderer in dir says, moving the files. Any contradiction is ERR_CRASHED:
- * nothing that the renderer says is believed any more. */
+/* Fills t->report from what the renderer in dir says, moving the files. Any contradiction is
+ * ERR_CRASHED: nothing that the renderer says is believed any more. */
 MUST_USE enum err ticket_take_report(struct render_ticket *t, const struct wire_report *r,
                                      const char *dir, const char *spool, uint64_t output_pixels,
                                      struct fault *reterr);

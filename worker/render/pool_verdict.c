@@ -5,8 +5,8 @@
 
 #define MIB(bytes) ((unsigned long long)(bytes) >> 20)
 
-/* What glib, libstdc++ and the codecs say before they give up; only a long block that is refused
- * leaves the peak far below the limit. */
+/* What glib, libstdc++ and the codecs say before they give up; only a long block that is
+ * refused leaves the peak far below the limit. */
 static bool speaks_of_memory(const char *tail)
 {
     static const char *const words[] = {"failed to allocate", "out of memory", "bad_alloc",

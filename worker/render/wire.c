@@ -128,7 +128,8 @@ void wire_add_report(struct buf *out, const struct wire_report *m)
     frame_end(out, at);
 }
 
-/* By hand, because a signal handler may not allocate: a fixmap of strings and fixed-width numbers. */
+/* By hand, because a signal handler may not allocate: a fixmap of strings and fixed-width
+ * numbers. */
 static size_t put_str(uint8_t *dst, const char *s)
 {
     size_t n = 0;

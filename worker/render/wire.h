@@ -76,7 +76,8 @@ void wire_add_report(struct buf *out, const struct wire_report *m);
 /* Safe in a signal handler: writes a frame into dst and gives its length. */
 size_t wire_put_crash(uint8_t dst[WIRE_CRASH_SIZE], const struct wire_crash *m);
 
-/* Length of the body that a head announces. ERR_TOO_BIG over WIRE_BODY_MAX, ERR_MALFORMED for 0. */
+/* Length of the body that a head announces. ERR_TOO_BIG over WIRE_BODY_MAX, ERR_MALFORMED
+ * for 0. */
 MUST_USE enum err wire_body_len(const char head[WIRE_HEAD], size_t *ret);
 /* Takes a body. Slices of *ret point into it. Texts are made printable. */
 MUST_USE enum err wire_decode(struct slice body, struct wire_msg *ret, struct fault *reterr);

@@ -3,7 +3,8 @@
 #include "worker/render/child/icc.h"
 #include "worker/render/child/vfault.h"
 
-/* Whatever else the library was built with (ImageMagick, PDF, SVG, ...) can no longer be called. */
+/* Whatever else the library was built with (ImageMagick, PDF, SVG, ...) can no longer be
+ * called. */
 void decode_allow_list(void)
 {
     static const char *const ours[] = {

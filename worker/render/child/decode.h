@@ -1,8 +1,9 @@
-/* decode: from a file's bytes to pixels that the rest can count on: 8 bits a sample, grey or sRGB
- * (or RGB with a profile that the resize converts), with or without alpha, first page only.
+/* decode: from a file's bytes to pixels that the rest can count on: 8 bits a sample, grey or
+ * sRGB (or RGB with a profile that the resize converts), with or without alpha, first page
+ * only.
  *
- * Broken and truncated files fail (fail_on=error); what cameras get slightly wrong is a warning to
- * the codecs and passes. Only the format's own loader is ever called. */
+ * Broken and truncated files fail (fail_on=error); what cameras get slightly wrong is a
+ * warning to the codecs and passes. Only the format's own loader is ever called. */
 #ifndef WORKER_RENDER_CHILD_DECODE_H
 #define WORKER_RENDER_CHILD_DECODE_H
 

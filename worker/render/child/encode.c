@@ -12,8 +12,8 @@
 #define NO_METADATA "strip", TRUE
 #endif
 
-/* What a codec may spend on size. Measured at 1280 px: WebP effort 2 costs half of the usual 4 for
- * 4 % more bytes; AVIF effort 2 a sixth of 4 for none. */
+/* What a codec may spend on size. Measured at 1280 px: WebP effort 2 costs half of the usual
+ * 4 for 4 % more bytes; AVIF effort 2 a sixth of 4 for none. */
 #define WEBP_EFFORT     2
 #define AVIF_EFFORT     2
 #define PNG_COMPRESSION 6
@@ -42,8 +42,8 @@ static int save(VipsImage *im, enum image_format f, int q, VipsTarget *to)
     return -1;
 }
 
-/* The decoder works while the encoder asks, so what fails here may be the source: then the first line,
- * which is the deepest, does not speak of saving. */
+/* The decoder works while the encoder asks, so what fails here may be the source: then the
+ * first line, which is the deepest, does not speak of saving. */
 static enum err failed(struct fault *reterr)
 {
     const char *text = vips_error_buffer();
@@ -54,8 +54,9 @@ static enum err failed(struct fault *reterr)
                        saver ? "encode" : "decode");
 }
 
-/* The savers are told to keep nothing; 8.14's for WebP writes EXIF all the same, with whatever it finds.
- * So nothing is left to be found (but the sizes, of which it still makes a block). */
+/* The savers are told to keep nothing; 8.14's for WebP writes EXIF all the same, with
+ * whatever it finds. So nothing is left to be found (but the sizes, of which it still makes
+ * a block). */
 static VipsImage *without_metadata(VipsImage *im)
 {
     VipsImage *copy = NULL;

@@ -1,5 +1,5 @@
-/* encode: writes a picture as a file. No metadata goes along (EXIF with its coordinates, XMP, colour
- * profiles: the pixels are sRGB by now). */
+/* encode: writes a picture as a file. No metadata goes along (EXIF with its coordinates,
+ * XMP, colour profiles: the pixels are sRGB by now). */
 #ifndef WORKER_RENDER_CHILD_ENCODE_H
 #define WORKER_RENDER_CHILD_ENCODE_H
 

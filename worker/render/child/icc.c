@@ -4,8 +4,8 @@
 #define TAGS_MAX     100
 #define NAME_MAX_LEN 64
 
-/* Whole names: "sRGB-elle-V2-g10" and its like are linear, or differ otherwise. "c2" is the tiny
- * sRGB of Facebook; "sRGB built-in" is lcms' own, "RGB built-in" an older one of it. */
+/* Whole names: "sRGB-elle-V2-g10" and its like are linear, or differ otherwise. "c2" is the
+ * tiny sRGB of Facebook; "sRGB built-in" is lcms' own. */
 static const char *const names[] = {
     "sRGB IEC61966-2.1",
     "sRGB IEC61966-2-1",
@@ -14,7 +14,6 @@ static const char *const names[] = {
     "sRGB",
     "sRGB2014",
     "c2",
-    "uRGB",
 };
 
 static uint32_t be32(struct slice s, size_t at)

@@ -1,5 +1,6 @@
-/* millrace-render: started by millrace-worker, in a directory of its own, with its end of a socket
- * as standard input. It starts the image library, locks itself in, says hello, and serves. */
+/* millrace-render: started by millrace-worker, in a directory of its own, with its end of a
+ * socket as standard input. It starts the image library, locks itself in, says hello, and
+ * serves. */
 #include <glib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,9 +59,10 @@ static void on_log(const gchar *domain, GLogLevelFlags level, const gchar *text,
         (void)fprintf(stderr, "%s: %s\n", domain == NULL ? "glib" : domain, text);
 }
 
-/* Before 8.15, libvips had its vectors from ORC, which makes code while it runs; and no memory may become code
- * here. That costs Debian 12's library half its speed in resizes. Operations compile their programs even when vectors
- * are off, so ORC must be told too. The pinned library has no ORC. */
+/* Before 8.15, libvips had its vectors from ORC, which makes code while it runs; and no
+ * memory may become code here. That costs Debian 12's library half its speed in resizes.
+ * Operations compile their programs even when vectors are off, so ORC must be told too. The
+ * pinned library has no ORC. */
 static void stop_orc(void)
 {
 #if !VIMAGE_815
@@ -88,7 +90,8 @@ static enum err start_vips(const char *program, struct fault *reterr)
     return ERR_OK;
 }
 
-/* Landlock holds the calling thread and those that it starts, so it must come before all others. */
+/* Landlock holds the calling thread and those that it starts, so it must come before all
+ * others. */
 static enum err lock_files(uint32_t *ret_abi, struct fault *reterr)
 {
 #if !defined(__SANITIZE_THREAD__)

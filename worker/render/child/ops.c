@@ -25,8 +25,8 @@ static bool has_profile(const VipsImage *im)
     return vips_image_get_typeof(im, VIPS_META_ICC_NAME) != 0;
 }
 
-/* Premultiplies and resizes; and converts by the profile, but only if there is one: libvips would
- * otherwise transform sRGB to sRGB, at ten times the price of the resize. */
+/* Premultiplies and resizes; and converts by the profile, but only if there is one: libvips
+ * would otherwise transform sRGB to sRGB, at ten times the price of the resize. */
 static int resize(VipsImage *from, struct plan_size s, VipsImage **ret)
 {
     int w = (int)s.width;

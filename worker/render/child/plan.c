@@ -231,7 +231,8 @@ static bool serves(struct plan_size have, struct plan_size want)
 {
     if (have.width == want.width && have.height == want.height)
         return true;
-    /* A pixel that rounding took must not send 400 x 267 back to the base when there is 800 x 533. */
+    /* A pixel that rounding took must not send 400 x 267 back to the base when there is 800
+     * x 533. */
     return (uint64_t)have.width + 1 >= 2ull * want.width &&
            (uint64_t)have.height + 1 >= 2ull * want.height;
 }

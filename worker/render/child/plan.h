@@ -11,10 +11,11 @@
  *                  400 x 100 in a box of 200 x 200 gives 100 x 100.
  * Nothing grows unless `enlarge` asks for it.
  *
- * Outputs are made from large to small. Each takes the smallest picture that is made already and is
- * at least twice as large on both sides (or just as large), else the decoded source ("base"): a small picture from a
- * larger one is cheaper than from the source, and at twice the size as good. The largest output
- * also decides how far a JPEG or WebP is shrunk while it is decoded. */
+ * Outputs are made from large to small. Each takes the smallest picture that is made already
+ * and is at least twice as large on both sides (or just as large), else the decoded source
+ * ("base"): a small picture from a larger one is cheaper than from the source, and at twice
+ * the size as good. The largest output also decides how far a JPEG or WebP is shrunk while
+ * it is decoded. */
 #ifndef WORKER_RENDER_CHILD_PLAN_H
 #define WORKER_RENDER_CHILD_PLAN_H
 
@@ -51,12 +52,12 @@ void plan_resize(struct plan_size src, const struct image_op *op, struct plan_re
 /* Where an inner rectangle lies in an outer one. */
 struct plan_point plan_place(struct plan_size outer, struct plan_size inner,
                              enum image_gravity g);
-/* The largest of 8, 4, 2, 1 that leaves at least `scaled`; one step less where the shrunk side would
- * barely reach it, since decoders round. */
+/* The largest of 8, 4, 2, 1 that leaves at least `scaled`; one step less where the shrunk
+ * side would barely reach it, since decoders round. */
 unsigned plan_shrink(struct plan_size src, struct plan_size scaled);
-/* displayed: the source's size after orientation. Gives ERR_TOO_BIG, naming the output, when one
- * would be over output_pixels or over what its format can hold. source: the format of outputs
- * that name none. */
+/* displayed: the source's size after orientation. Gives ERR_TOO_BIG, naming the output, when
+ * one would be over output_pixels or over what its format can hold. source: the format of
+ * outputs that name none. */
 MUST_USE enum err plan_make(const struct spec_image *spec, struct plan_size displayed,
                             enum image_format source, uint64_t output_pixels, struct plan *ret,
                             struct fault *reterr);

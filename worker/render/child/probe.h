@@ -1,9 +1,11 @@
-/* probe: what a file is by its first bytes, and how large it claims to be, before any decoder sees it.
+/* probe: what a file is by its first bytes, and how large it claims to be, before any
+ * decoder sees it.
  *
- * The lengths inside the file are walked (PNG chunks, JPEG segments, GIF blocks, RIFF chunks, AVIF
- * boxes) and held against the length of the file, since a decoder may allocate what they promise:
- * a PNG of 44 bytes with a chunk of 2 GiB costs its reader 2 GiB. Nothing is allocated here, and
- * every byte is read at most a few times. Pure: bytes in, verdict out. */
+ * The lengths inside the file are walked (PNG chunks, JPEG segments, GIF blocks, RIFF
+ * chunks, AVIF boxes) and held against the length of the file, since a decoder may allocate
+ * what they promise: a PNG of 44 bytes with a chunk of 2 GiB costs its reader 2 GiB. Nothing
+ * is allocated here, and every byte is read at most a few times. Pure: bytes in, verdict
+ * out. */
 #ifndef WORKER_RENDER_CHILD_PROBE_H
 #define WORKER_RENDER_CHILD_PROBE_H
 
@@ -15,8 +17,8 @@ struct probe {
     uint32_t width, height;
 };
 
-/* UNSUPPORTED names what was seen instead; MALFORMED: cut off, or lengths that lie; TOO_BIG: over
- * max_pixels by its own header. */
+/* UNSUPPORTED names what was seen instead; MALFORMED: cut off, or lengths that lie; TOO_BIG:
+ * over max_pixels by its own header. */
 MUST_USE enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,
                               struct fault *reterr);
 /* The same check for sizes that are learned later, times pages. */

@@ -27,7 +27,8 @@ const char *probe_walk_png(struct slice f, struct probe *ret)
     }
 }
 
-/* --- JPEG: segments of {FF, marker, length, data} up to the first scan ------------------------ */
+/* --- JPEG: segments of {FF, marker, length, data} up to the first scan
+ * ------------------------ */
 
 static bool jpeg_has_no_length(unsigned marker)
 {
@@ -51,8 +52,8 @@ static const char *jpeg_frame(struct slice f, size_t at, size_t len, struct prob
     return ret->width == 0 || ret->height == 0 ? "it has no size" : NULL;
 }
 
-/* Gives the offset behind the next marker's code, or 0 at the end. Cameras leave padding before a marker, which
- * decoders skip. */
+/* Gives the offset behind the next marker's code, or 0 at the end. Cameras leave padding
+ * before a marker, which decoders skip. */
 static size_t jpeg_next(struct slice f, size_t at)
 {
     while (at < f.len && (uint8_t)f.ptr[at] != 0xff)
@@ -62,8 +63,9 @@ static size_t jpeg_next(struct slice f, size_t at)
     return f.len - at < 3 ? 0 : at + 1;
 }
 
-/* Inside a scan FF is never followed by D9, so this is the end of the picture, and a file that was cut off anywhere has
- * none. The decoder would miss a little at the end only if somebody asks for the last rows. */
+/* Inside a scan FF is never followed by D9, so this is the end of the picture, and a file
+ * that was cut off anywhere has none. The decoder would miss a little at the end only if
+ * somebody asks for the last rows. */
 static const char *jpeg_end(struct slice f, size_t at, const struct probe *p)
 {
     if (p->width == 0)
@@ -100,7 +102,8 @@ const char *probe_walk_jpeg(struct slice f, struct probe *ret)
     return "it is cut off before its picture";
 }
 
-/* --- GIF: header, colour table, then blocks that end with an empty sub-block ------------------- */
+/* --- GIF: header, colour table, then blocks that end with an empty sub-block
+ * ------------------- */
 
 /* Gives the offset behind the sub-blocks, or 0 if they run over the end. */
 static size_t gif_skip_blocks(struct slice f, size_t at)
@@ -159,7 +162,8 @@ const char *probe_walk_gif(struct slice f, struct probe *ret)
     return "it is cut off before its picture";
 }
 
-/* --- WebP: RIFF chunks, padded to even -------------------------------------------------------- */
+/* --- WebP: RIFF chunks, padded to even
+ * -------------------------------------------------------- */
 
 static const char *webp_lossy(struct slice f, size_t at, size_t len, struct probe *ret)
 {
@@ -222,7 +226,8 @@ const char *probe_walk_webp(struct slice f, struct probe *ret)
     return ret->width == 0 ? "it holds no picture" : NULL;
 }
 
-/* --- AVIF: boxes of {length, type, data}, some inside others ----------------------------------- */
+/* --- AVIF: boxes of {length, type, data}, some inside others
+ * ----------------------------------- */
 
 #define AVIF_DEPTH_MAX 4
 
@@ -259,7 +264,8 @@ static bool avif_box(struct slice f, size_t at, size_t end, size_t *ret_head, si
     return len >= head && len <= end - at;
 }
 
-/* ispe holds the size of an item; tiles of a grid are smaller than the whole, which has its own. */
+/* ispe holds the size of an item; tiles of a grid are smaller than the whole, which has its
+ * own. */
 static const char *avif_walk(struct slice f, struct probe *ret)
 {
     size_t ends[AVIF_DEPTH_MAX] = {f.len};

@@ -1,5 +1,5 @@
-/* probe_walk: one walker for each format; see probe.h. Each gets a whole file that begins with the
- * format's magic bytes, and gives NULL or what is wrong with it. */
+/* probe_walk: one walker for each format; see probe.h. Each gets a whole file that begins
+ * with the format's magic bytes, and gives NULL or what is wrong with it. */
 #ifndef WORKER_RENDER_CHILD_PROBE_WALK_H
 #define WORKER_RENDER_CHILD_PROBE_WALK_H
 

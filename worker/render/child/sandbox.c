@@ -50,8 +50,8 @@ enum err sandbox_limits(const struct sandbox_limits *limits, struct fault *reter
 
 /* --- files: Landlock ------------------------------------------------------------------------- */
 
-/* Debian 12's header knows the first ABI only, and running kernels know more; so the numbers stand
- * here (Documentation/userspace-api/landlock.rst). */
+/* Debian 12's header knows the first ABI only, and running kernels know more; so the numbers
+ * stand here (Documentation/userspace-api/landlock.rst). */
 #define FS_EXECUTE             (1ull << 0)
 #define FS_WRITE_FILE          (1ull << 1)
 #define FS_READ_FILE           (1ull << 2)

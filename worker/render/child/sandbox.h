@@ -1,5 +1,5 @@
-/* sandbox: what is left to a process that parses hostile bytes: its own memory, its pipe, and two
- * directories. Nothing can be undone; whoever breaks in is held by the kernel.
+/* sandbox: what is left to a process that parses hostile bytes: its own memory, its pipe,
+ * and two directories. Nothing can be undone; whoever breaks in is held by the kernel.
  *
  *   limits  RLIMIT_AS (memory), RLIMIT_FSIZE, RLIMIT_NOFILE, no core file
  *   files   Landlock: reads in <dir>/in; reads, writes, makes and removes files in <dir>/out; no
@@ -16,10 +16,10 @@
 
 #include "shared/err.h"
 
+/* Under ASan and TSan, which need terabytes of address space, memory_bytes is not looked at. */
 struct sandbox_limits {
-    uint64_t
-        memory_bytes; /* of address space; 0: no limit. Not under ASan or TSan, which need terabytes */
-    uint64_t file_bytes; /* one file's size */
+    uint64_t memory_bytes; /* of address space; 0: no limit */
+    uint64_t file_bytes;   /* one file's size */
 };
 
 MUST_USE enum err sandbox_limits(const struct sandbox_limits *limits, struct fault *reterr);

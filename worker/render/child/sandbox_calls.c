@@ -145,8 +145,8 @@ static const int hostile[] = {
     SCMP_SYS(ioperm),
 };
 
-/* glibc takes the older call when these say that they do not exist. clone3 hides its flags behind
- * a pointer, where seccomp cannot look. */
+/* glibc takes the older call when these say that they do not exist. clone3 hides its flags
+ * behind a pointer, where seccomp cannot look. */
 static const int unknown[] = {
     SCMP_SYS(clone3),
     SCMP_SYS(openat2),

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Freed pixels are kept for the next order up to here: to fault them in anew each time costs a tenth of an
- * ordinary order's processor time, a third of one with five outputs. */
+/* Freed pixels are kept for the next order up to here: to fault them in anew each time costs
+ * a tenth of an ordinary order's processor time, a third of one with five outputs. */
 #define KEEP_RSS (128ull << 20)
 
 /* Process-wide, as what they tell about is. */

@@ -1,5 +1,5 @@
-/* self: what this process costs. The files of /proc are opened before the sandbox closes them off,
- * and stay open. Reading is safe in a signal handler. */
+/* self: what this process costs. The files of /proc are opened before the sandbox closes
+ * them off, and stay open. Reading is safe in a signal handler. */
 #ifndef WORKER_RENDER_CHILD_SELF_H
 #define WORKER_RENDER_CHILD_SELF_H
 

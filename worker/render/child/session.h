@@ -1,4 +1,5 @@
-/* session: the renderer's side of the pipe: orders in, one at a time, progress and reports out. Blocking. */
+/* session: the renderer's side of the pipe: orders in, one at a time, progress and reports
+ * out. Blocking. */
 #ifndef WORKER_RENDER_CHILD_SESSION_H
 #define WORKER_RENDER_CHILD_SESSION_H
 

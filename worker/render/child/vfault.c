@@ -5,7 +5,8 @@
 
 #include "worker/render/wire.h"
 
-/* The first that is found decides. Lower case, as in the texts of 8.14 to 8.18 and of the codecs. */
+/* The first that is found decides. Lower case, as in the texts of 8.14 to 8.18 and of the
+ * codecs. */
 static const struct {
     const char *part;
     enum err err;

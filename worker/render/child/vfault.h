@@ -1,5 +1,5 @@
-/* vfault: the one place where libvips' texts become errors of ours. It has no codes: what went wrong
- * is a line in one buffer for the whole process. */
+/* vfault: the one place where libvips' texts become errors of ours. It has no codes: what
+ * went wrong is a line in one buffer for the whole process. */
 #ifndef WORKER_RENDER_CHILD_VFAULT_H
 #define WORKER_RENDER_CHILD_VFAULT_H
 

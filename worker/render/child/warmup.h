@@ -1,5 +1,6 @@
-/* warmup: makes the codecs load, allocate and start whatever they do at first use, before the sandbox
- * closes; and finds out at the start, not in a customer's job, that one is missing. */
+/* warmup: makes the codecs load, allocate and start whatever they do at first use, before
+ * the sandbox closes; and finds out at the start, not in a customer's job, that one is
+ * missing. */
 #ifndef WORKER_RENDER_CHILD_WARMUP_H
 #define WORKER_RENDER_CHILD_WARMUP_H
 

@@ -214,8 +214,9 @@ static enum err make_output(struct work *w, size_t i, struct wire_report *report
     return ERR_OK;
 }
 
-/* An encoder may only say that it got no pixels. Then the source is read once more by itself, to find out whose
- * fault it is: a broken source is the customer's, all else is ours. */
+/* An encoder may only say that it got no pixels. Then the source is read once more by
+ * itself, to find out whose fault it is: a broken source is the customer's, all else is
+ * ours. */
 static enum err blame(struct work *w, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
