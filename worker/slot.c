@@ -123,6 +123,7 @@ static enum err admit(struct slot *s, struct fault *reterr)
         (void)slice_to_cstr(SLICE_LIT(MALFORMED_TYPE), s->job.type, sizeof s->job.type);
         return reterr->err;
     }
+    s->job.id = s->claim.id; /* the one that everybody else goes by */
     if (check_args(s, reterr) != ERR_OK || check_follow_ups(s, reterr) != ERR_OK)
         return reterr->err;
     if (counted > s->max_attempts) {

@@ -113,6 +113,8 @@ local function scan(item)
         pairs_left = pairs_left - 0x80
     elseif pairs_left == 0xde and #item >= 3 then
         pairs_left, at = be(item, 2, 2), 4
+    elseif pairs_left == 0xdf and #item >= 5 then
+        pairs_left, at = be(item, 2, 4), 6
     else
         return nil
     end

@@ -23,6 +23,7 @@ static void the_id_of_a_foreign_item_is_found_wherever_it_stands(void **state)
                   "b\x93\x01\x02\xc0\xa1"
                   "c\xcb\0\0\0\0\0\0\0\0" TYPE "\xa2id" ID V),
         SLICE_LIT("\xde\0\x04" V "\xa2id" ID TYPE ARGS),
+        SLICE_LIT("\xdf\0\0\0\x04" V "\xa2id" ID TYPE ARGS),
         SLICE_LIT("\x84\xd9\x01v\x01\xd9\x02id\xc5\0\x10"
                   "0123456789abcdef" TYPE ARGS),
         SLICE_LIT("\x84\xda\0\x02id\xc6\0\0\0\x10"
@@ -173,6 +174,8 @@ static void garbage_is_claimed_like_any_job_under_an_id_that_it_keeps(void **sta
         SLICE_LIT("\x82\x01\x02\xa2id" ID),
         SLICE_LIT("\xdf\xff\xff\xff\xff"),
         SLICE_LIT("\xde\xff\xff"),
+        SLICE_LIT("\xdf\xff\xff\xff\xff"),
+        SLICE_LIT("\xdf\xff\xff"),
         SLICE_LIT("\xde\xff"),
         SLICE_LIT("\x93\x01\x02\x03"),
         SLICE_LIT("\xc1"),
