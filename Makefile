@@ -262,7 +262,7 @@ install: programs
 	for u in systemd/*.service; do sed 's|/usr/local/bin|$(BINDIR)|' $$u > $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	install -m 644 systemd/millrace.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/millrace.conf
 	install -m 644 systemd/millrace.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/millrace.conf
-	install -m 644 deploy/* $(DESTDIR)$(DOCDIR)/deploy
+	cp -r deploy/. $(DESTDIR)$(DOCDIR)/deploy
 	install -m 644 README.md CHANGELOG.md $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(MANDIR)/man1
 	install -m 644 $(wildcard docs/man/*.8) $(DESTDIR)$(MANDIR)/man8

@@ -20,7 +20,7 @@ static void on_live(void *arg, const struct live_job *job)
 
 /* A job whose row is not final lives in Redis, and what it does there is not known. */
 static void on_recorded(void *arg, const struct ledger_row *row,
-                        const struct job_json_parts *parts)
+                        const struct ledger_parts *parts)
 {
     struct look *l = arg;
 

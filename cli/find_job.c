@@ -14,16 +14,13 @@ enum err find_live(struct find_job *f, struct redis *redis)
     return client_wait(f->client, inspect_job(redis, &f->id, on_live, f));
 }
 
-/* NOLINTNEXTLINE(readability-function-size): ledger_job_fn has so many parameters */
 static void on_recorded(void *arg, enum err e, const struct ledger_row *row,
-                        const struct ledger_output_row *outputs, size_t n_outputs,
-                        const struct ledger_attempt_row *attempts, size_t n_attempts)
+                        const struct ledger_parts *parts)
 {
     struct find_job *f = arg;
-    const struct job_json_parts parts = {outputs, n_outputs, attempts, n_attempts};
 
     if (e == ERR_OK)
-        f->on_recorded(f->arg, row, &parts);
+        f->on_recorded(f->arg, row, parts);
     client_answered(f->client, e);
 }
 

@@ -10,7 +10,7 @@
 /* Borrowed for the call. */
 typedef void find_live_fn(void *arg, const struct live_job *job);
 typedef void find_recorded_fn(void *arg, const struct ledger_row *row,
-                              const struct job_json_parts *parts);
+                              const struct ledger_parts *parts);
 
 struct find_job {
     struct client *client;

@@ -57,7 +57,7 @@ static void on_live(void *arg, const struct live_job *job)
 }
 
 static void on_recorded(void *arg, const struct ledger_row *row,
-                        const struct job_json_parts *parts)
+                        const struct ledger_parts *parts)
 {
     struct follow *f = arg;
     AUTO(buf_done) struct buf line = {0};

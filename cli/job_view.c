@@ -179,7 +179,7 @@ static void add_span(struct table *t, uint64_t began_ms, uint64_t ended_ms)
     table_add(t, buf_slice(&text));
 }
 
-static void print_outputs(struct call *call, const struct job_json_parts *p)
+static void print_outputs(struct call *call, const struct ledger_parts *p)
 {
     static const struct table_column columns[] = {{"OUTPUT", false}, {"FORMAT", false},
                                                   {"WIDTH", true},   {"HEIGHT", true},
@@ -206,7 +206,7 @@ static void print_outputs(struct call *call, const struct job_json_parts *p)
     call_print_table(call, &t);
 }
 
-static void print_attempts(struct call *call, const struct job_json_parts *p)
+static void print_attempts(struct call *call, const struct ledger_parts *p)
 {
     static const struct table_column columns[] = {
         {"ATTEMPT", true}, {"LED TO", false}, {"STARTED", false}, {"RAN", true},
@@ -255,7 +255,7 @@ static void print_row(struct call *call, const struct ledger_row *row)
 }
 
 void job_view_recorded(struct call *call, const struct ledger_row *row,
-                       const struct job_json_parts *parts)
+                       const struct ledger_parts *parts)
 {
     if (call->json) {
         job_json_recorded(row, parts, &call->text);

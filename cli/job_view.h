@@ -7,6 +7,6 @@
 
 void job_view_live(struct call *call, const struct live_job *job);
 void job_view_recorded(struct call *call, const struct ledger_row *row,
-                       const struct job_json_parts *parts);
+                       const struct ledger_parts *parts);
 
 #endif

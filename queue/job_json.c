@@ -93,7 +93,7 @@ static void add_attempt(struct buf *out, const struct ledger_attempt_row *a)
     buf_add_char(out, '}');
 }
 
-static void add_parts(struct buf *out, const struct uuid *id, const struct job_json_parts *p)
+static void add_parts(struct buf *out, const struct uuid *id, const struct ledger_parts *p)
 {
     if (p->n_outputs > 0) {
         buf_add_str(out, ",\"outputs\":[");
@@ -113,7 +113,7 @@ static void add_parts(struct buf *out, const struct uuid *id, const struct job_j
     }
 }
 
-void job_json_recorded(const struct ledger_row *row, const struct job_json_parts *parts,
+void job_json_recorded(const struct ledger_row *row, const struct ledger_parts *parts,
                        struct buf *out)
 {
     char parent[UUID_TEXT_SIZE];

@@ -7,14 +7,7 @@
 #include "queue/ledger.h"
 
 void job_json_live(const struct live_job *job, struct buf *out);
-/* outputs and attempts may be empty (lists). */
-struct job_json_parts {
-    const struct ledger_output_row *outputs;
-    size_t n_outputs;
-    const struct ledger_attempt_row *attempts;
-    size_t n_attempts;
-};
-void job_json_recorded(const struct ledger_row *row, const struct job_json_parts *parts,
+void job_json_recorded(const struct ledger_row *row, const struct ledger_parts *parts,
                        struct buf *out);
 
 #endif

@@ -85,10 +85,15 @@ struct ledger_attempt_row {
     struct slice outcome, worker, error, error_text; /* outcome: the state the attempt led to */
     uint64_t started_ms, finished_ms;
 };
-/* ERR_NOT_FOUND: no row. Everything is borrowed for the call. */
+struct ledger_parts { /* what belongs to one row; may be empty */
+    const struct ledger_output_row *outputs;
+    size_t n_outputs;
+    const struct ledger_attempt_row *attempts;
+    size_t n_attempts;
+};
+/* ERR_NOT_FOUND: no row. row and parts are set with ERR_OK only, and borrowed for the call. */
 typedef void ledger_job_fn(void *arg, enum err e, const struct ledger_row *row,
-                           const struct ledger_output_row *outputs, size_t n_outputs,
-                           const struct ledger_attempt_row *attempts, size_t n_attempts);
+                           const struct ledger_parts *parts);
 MUST_USE enum err ledger_job(struct pg *pg, const struct uuid *id, ledger_job_fn *cb,
                              void *arg);
 

@@ -221,10 +221,11 @@ static void give_job(const struct read *rd, const PGresult *res)
     for (size_t i = 0; has_room && i < n; i++)
         take_part((struct row_at){res, (int)i}, &parts);
     if (parts.found)
-        rd->cb.job(rd->arg, ERR_OK, &parts.row, parts.outputs, parts.n_outputs, parts.attempts,
-                   parts.n_attempts);
+        rd->cb.job(rd->arg, ERR_OK, &parts.row,
+                   &(struct ledger_parts){parts.outputs, parts.n_outputs, parts.attempts,
+                                          parts.n_attempts});
     else
-        rd->cb.job(rd->arg, has_room ? ERR_NOT_FOUND : ERR_NOMEM, NULL, NULL, 0, NULL, 0);
+        rd->cb.job(rd->arg, has_room ? ERR_NOT_FOUND : ERR_NOMEM, NULL, NULL);
     free(parts.attempts);
     free(parts.outputs);
 }
@@ -237,7 +238,7 @@ static void on_job(void *arg, enum err e, const PGresult *res, const struct faul
     if (e == ERR_OK)
         give_job(rd, res);
     else
-        rd->cb.job(rd->arg, e, NULL, NULL, 0, NULL, 0);
+        rd->cb.job(rd->arg, e, NULL, NULL);
     free(rd);
 }
 

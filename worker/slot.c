@@ -47,12 +47,11 @@ static void take_row(struct slot *s, const struct ledger_row *row)
 }
 
 static void on_row(void *arg, enum err e, const struct ledger_row *row,
-                   const struct ledger_output_row *outputs, size_t n_outputs,
-                   const struct ledger_attempt_row *attempts, size_t n_attempts)
+                   const struct ledger_parts *parts)
 {
     struct slot *s = arg;
 
-    (void)outputs, (void)n_outputs, (void)attempts, (void)n_attempts;
+    (void)parts;
     if (e == ERR_OK && job_state_is_terminal(row->state))
         take_row(s, row);
     flow_wake(&s->flow, ERR_OK);

@@ -23,13 +23,10 @@ static void reply_absent(struct look *l)
         reply_problem(l->rq, 404, NULL, "there is no such job");
 }
 
-/* NOLINTNEXTLINE(readability-function-size): ledger.h says what it is given */
 static void on_row(void *arg, enum err e, const struct ledger_row *row,
-                   const struct ledger_output_row *outputs, size_t n_outputs,
-                   const struct ledger_attempt_row *attempts, size_t n_attempts)
+                   const struct ledger_parts *parts)
 {
     struct look *l = arg;
-    struct job_json_parts parts = {outputs, n_outputs, attempts, n_attempts};
     AUTO(buf_done) struct buf out = {0};
 
     if (e == ERR_NOT_FOUND ||
@@ -38,7 +35,7 @@ static void on_row(void *arg, enum err e, const struct ledger_row *row,
     } else if (e != ERR_OK) {
         reply_unavailable(l->rq, "the record of jobs cannot be read", e);
     } else {
-        job_json_recorded(row, &parts, &out);
+        job_json_recorded(row, parts, &out);
         reply_json(l->rq, 200, &out);
     }
     free(l);

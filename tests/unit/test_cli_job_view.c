@@ -15,7 +15,7 @@
 
 static const struct uuid some_id = {{0x01, 0x9b, 0x77, 0x00, 0x00, 0x00, 0x70, 0x00, 0x80, 0x00,
                                      0x00, 0x00, 0x00, 0x00, 0x00, 0x01}};
-static const struct job_json_parts no_parts = {.n_outputs = 0};
+static const struct ledger_parts no_parts = {.n_outputs = 0};
 
 static struct call a_call(bool terminal, bool json)
 {
@@ -94,8 +94,8 @@ static const struct ledger_attempt_row attempts[] = {
      .started_ms = CREATED_MS,
      .finished_ms = CREATED_MS + 20},
     {.attempt = 2, .outcome = SLICE_LIT("succeeded"), .worker = SLICE_LIT("w")}};
-static const struct job_json_parts all_parts = {outputs, COUNT_OF(outputs), attempts,
-                                                COUNT_OF(attempts)};
+static const struct ledger_parts all_parts = {outputs, COUNT_OF(outputs), attempts,
+                                              COUNT_OF(attempts)};
 
 static void outputs_and_attempts_are_tables(void **state)
 {

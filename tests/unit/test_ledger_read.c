@@ -16,15 +16,11 @@ static struct pgserver *server;
 struct job_answer {
     unsigned calls;
     enum err err;
-    void (*look)(const struct ledger_row *row, const struct ledger_output_row *outputs,
-                 size_t n_outputs, const struct ledger_attempt_row *attempts,
-                 size_t n_attempts);
+    void (*look)(const struct ledger_row *row, const struct ledger_parts *parts);
 };
 
-/* NOLINTNEXTLINE(readability-function-size): the shape is ledger_job_fn's */
 static void on_job(void *arg, enum err e, const struct ledger_row *row,
-                   const struct ledger_output_row *outputs, size_t n_outputs,
-                   const struct ledger_attempt_row *attempts, size_t n_attempts)
+                   const struct ledger_parts *parts)
 {
     struct job_answer *a = arg;
 
@@ -32,7 +28,7 @@ static void on_job(void *arg, enum err e, const struct ledger_row *row,
     a->err = e;
     assert_true((e == ERR_OK) == (row != NULL));
     if (e == ERR_OK)
-        a->look(row, outputs, n_outputs, attempts, n_attempts);
+        a->look(row, parts);
 }
 
 static void read_job(struct ledger_rig *lr, uint32_t n, struct job_answer *a)
@@ -75,38 +71,32 @@ static void look_at_full_row(const struct ledger_row *row)
     assert_int_equal(row->next_attempt_ms, 1795474805123);
 }
 
-static void look_at_full(const struct ledger_row *row, const struct ledger_output_row *outputs,
-                         size_t n_outputs, const struct ledger_attempt_row *attempts,
-                         size_t n_attempts)
+static void look_at_full(const struct ledger_row *row, const struct ledger_parts *parts)
 {
     look_at_full_row(row);
-    assert_int_equal(n_outputs, 2);
-    assert_slice(outputs[0].name, "card");
-    assert_slice(outputs[0].file, "ab/cd.webp");
-    assert_slice(outputs[0].format, "webp");
-    assert_int_equal(outputs[0].width, 640);
-    assert_int_equal(outputs[0].height, 480);
-    assert_int_equal(outputs[0].bytes, 12345678901);
-    assert_memory_equal(outputs[0].sha256, "abcd0000", 8);
-    assert_int_equal(strlen(outputs[0].sha256), 64);
-    assert_slice(outputs[1].name, "thumb");
-    assert_int_equal(n_attempts, 2);
-    assert_int_equal(attempts[0].attempt, 1);
-    assert_slice(attempts[0].outcome, "retrying");
-    assert_int_equal(attempts[0].started_ms, 1795474801000);
-    assert_slice(attempts[1].outcome, "dead");
-    assert_slice(attempts[1].worker, "host:1:a");
-    assert_slice(attempts[1].error, "TIMEOUT");
-    assert_int_equal(attempts[1].finished_ms, 1795474802500);
+    assert_int_equal(parts->n_outputs, 2);
+    assert_slice(parts->outputs[0].name, "card");
+    assert_slice(parts->outputs[0].file, "ab/cd.webp");
+    assert_slice(parts->outputs[0].format, "webp");
+    assert_int_equal(parts->outputs[0].width, 640);
+    assert_int_equal(parts->outputs[0].height, 480);
+    assert_int_equal(parts->outputs[0].bytes, 12345678901);
+    assert_memory_equal(parts->outputs[0].sha256, "abcd0000", 8);
+    assert_int_equal(strlen(parts->outputs[0].sha256), 64);
+    assert_slice(parts->outputs[1].name, "thumb");
+    assert_int_equal(parts->n_attempts, 2);
+    assert_int_equal(parts->attempts[0].attempt, 1);
+    assert_slice(parts->attempts[0].outcome, "retrying");
+    assert_int_equal(parts->attempts[0].started_ms, 1795474801000);
+    assert_slice(parts->attempts[1].outcome, "dead");
+    assert_slice(parts->attempts[1].worker, "host:1:a");
+    assert_slice(parts->attempts[1].error, "TIMEOUT");
+    assert_int_equal(parts->attempts[1].finished_ms, 1795474802500);
 }
 
-static void look_at_bare(const struct ledger_row *row, const struct ledger_output_row *outputs,
-                         size_t n_outputs, const struct ledger_attempt_row *attempts,
-                         size_t n_attempts)
+static void look_at_bare(const struct ledger_row *row, const struct ledger_parts *parts)
 {
-    (void)outputs;
-    (void)attempts;
-    assert_int_equal(n_outputs + n_attempts, 0);
+    assert_int_equal(parts->n_outputs + parts->n_attempts, 0);
     assert_int_equal(row->error.len + row->error_text.len + row->result_json.len, 0);
     assert_int_equal(row->started_ms + row->next_attempt_ms, 0);
     assert_false(row->has_parent);
