@@ -223,8 +223,9 @@ compile_commands.json: Makefile
 BANNED := \b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets|localtime|gmtime|sleep|usleep|system|popen|alloca)\(
 lint: layers compile_commands.json $(LUA_INC) $(SQL_INC)
 	@! grep -nP '$(BANNED)' $(filter-out tests/%,$(ALL_C))
-	clang-format --dry-run -Werror $(ALL_C)
-	printf '%s\n' $(ALL_SRC) | xargs -P $$(nproc) -n 4 clang-tidy -p . --quiet 2>/dev/null
+	@! grep -rnE '"mr:' --include=*.c --include=*.h shared api worker cli
+	@clang-format --dry-run -Werror $(ALL_C)
+	@printf '%s\n' $(ALL_SRC) | xargs -P $$(nproc) -n 4 clang-tidy -p . --quiet 2>/dev/null
 
 # --- fuzz ------------------------------------------------------------------------------------
 # make fuzz SECONDS=60 [FUZZ=json]: each target for that long, from the seeds in tests/fuzz/corpus.

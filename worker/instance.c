@@ -1,13 +1,18 @@
 #include "worker/instance.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "worker/render/pool_dir.h"
+
 /* What the consumer's name has room for (queue/consumer.h). */
-#define PART_MAX 48
+#define PART_MAX   48
+#define LOCK_TRIES 20 /* 50 ms apart */
 
 static bool is_plain(const char *name)
 {
@@ -80,7 +85,8 @@ static enum err make_dirs(const struct worker_options *opt, struct instance *in,
     char uploads[PATH_MAX];
     enum err e = make_dir(opt->spool_dir, reterr);
 
-    if ((size_t)snprintf(in->spool, sizeof in->spool, "%s/%s", opt->spool_dir, in->name) >=
+    if (!slice_to_cstr(slice_str(opt->spool_dir), in->place, sizeof in->place) ||
+        (size_t)snprintf(in->spool, sizeof in->spool, "%s/%s", opt->spool_dir, in->name) >=
             sizeof in->spool ||
         (size_t)snprintf(uploads, sizeof uploads, "%s/uploads", opt->blob_dir) >=
             sizeof uploads)
@@ -94,19 +100,88 @@ static enum err make_dirs(const struct worker_options *opt, struct instance *in,
     return e;
 }
 
-static enum err take_lock(struct instance *in, struct fault *reterr)
+/* -1: errno says why. */
+static int open_lock(const char *spool)
 {
     char path[PATH_MAX];
+    int fd, number;
 
-    (void)snprintf(path, sizeof path, "%s.lock", in->spool);
-    in->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (in->lock_fd < 0)
-        return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, err_errno(errno));
-    if (flock(in->lock_fd, LOCK_EX | LOCK_NB) == 0)
-        return ERR_OK;
+    (void)snprintf(path, sizeof path, "%s.lock", spool);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    number = errno;
+    (void)close(fd);
+    errno = number;
+    return -1;
+}
+
+/* A predecessor may be about to die, or a sweeper may hold the lock for a moment. */
+static enum err take_lock(struct instance *in, struct fault *reterr)
+{
+    static const struct timespec moment = {.tv_nsec = 50000000};
+
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        in->lock_fd = open_lock(in->spool);
+        if (in->lock_fd >= 0)
+            return ERR_OK;
+        if (errno != EWOULDBLOCK)
+            return fault_set(reterr, ERR_IO, errno, "SPOOL_DIR: open %s.lock: %s", in->spool,
+                             err_errno(errno));
+        (void)nanosleep(&moment, NULL);
+    }
     return fault_set(reterr, ERR_BUSY, errno,
-                     "another worker runs as INSTANCE %s on this host (%s is locked)", in->name,
-                     path);
+                     "another worker runs as INSTANCE %s on this host (%s.lock is locked)",
+                     in->name, in->spool);
+}
+
+/* --- what the dead have left ---------------------------------------------------------------------- */
+
+/* Nobody can start under that name while its lock is held here. */
+static void sweep_name(const struct instance *in, const char *name)
+{
+    char spool[PATH_MAX];
+    int fd;
+
+    if (!is_plain(name) || strcmp(name, in->name) == 0)
+        return;
+    (void)snprintf(spool, sizeof spool, "%s/%s", in->place, name);
+    if (access(spool, W_OK) != 0)
+        return;
+    fd = open_lock(spool);
+    if (fd < 0)
+        return;
+    (void)!pool_dir_prepare(spool, NULL);
+    (void)close(fd);
+}
+
+void instance_sweep(const struct instance *in, const char *consumer)
+{
+    size_t host_len = strlen(in->host);
+    const char *name = consumer + host_len + 1, *end;
+    char text[PART_MAX + 1];
+
+    if (strncmp(consumer, in->host, host_len) != 0 || consumer[host_len] != ':')
+        return;
+    end = strchr(name, ':');
+    if (end != NULL && slice_to_cstr(slice_of(name, (size_t)(end - name)), text, sizeof text))
+        sweep_name(in, text);
+}
+
+static void sweep_all(const struct instance *in)
+{
+    DIR *dir = opendir(in->place);
+    char name[PART_MAX + 1];
+    struct dirent *e;
+
+    if (dir == NULL)
+        return;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
+    while ((e = readdir(dir)) != NULL) {
+        if (e->d_type == DT_DIR && slice_to_cstr(slice_str(e->d_name), name, sizeof name))
+            sweep_name(in, name);
+    }
+    (void)closedir(dir);
 }
 
 /* Beside the worker in a build tree, in libexec once installed. */
@@ -156,7 +231,9 @@ enum err instance_open(const struct worker_options *opt, struct instance *ret,
         e = try_rename(opt, ret, reterr);
     if (e == ERR_OK)
         e = find_renderer(opt, ret, reterr);
-    if (e != ERR_OK)
+    if (e == ERR_OK)
+        sweep_all(ret);
+    else
         instance_close(ret);
     return e;
 }

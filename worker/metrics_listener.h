@@ -18,7 +18,7 @@ MUST_USE enum err metrics_listener_new(uv_loop_t *loop, const char *where,
                                        const struct metrics *m, const struct log_ctx *log,
                                        struct metrics_listener **ret, struct fault *reterr);
 /* on_closed runs last. */
-void metrics_listener_close(struct metrics_listener **l, metrics_listener_closed_fn *on_closed,
+void metrics_listener_close(struct metrics_listener **p, metrics_listener_closed_fn *on_closed,
                             void *arg);
 
 #endif
