@@ -1,11 +1,11 @@
 """The HTTP layer on a socket: what it refuses, how it frames, and what it holds at most."""
 
 import json
-import os
 import re
 import resource
 import select
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -368,7 +368,8 @@ def test_the_verdict_is_the_same_for_bytes_that_come_one_by_one(small):
             assert raw.end() == b"", name
 
 
-@pytest.mark.parametrize("framing", [b"5;" + b"x" * 200000, b"0\r\nX: " + b"y" * 200000, b"0\r\n" + b"X: y\r\n" * 30000])
+@pytest.mark.parametrize("framing", [b"5;" + b"x" * 200000, b"0\r\nX: " + b"y" * 200000, b"0\r\n" + b"X: y\r\n" * 30000],
+                         ids=["extension", "trailer", "trailers"])
 def test_extensions_and_trailers_cannot_be_sent_for_ever(small, framing):
     with Raw(small) as raw:
         try:
@@ -499,7 +500,8 @@ def test_a_client_that_half_closes_gets_the_answers_to_all_its_requests(small):
         assert raw.end() == b""
 
 
-@pytest.mark.parametrize("half", [b"", b"\r\n", b"GET /healthz HTT", FOLLOW[:-2], post()[:-1], CHUNKED + b"5\r\nhel"])
+@pytest.mark.parametrize("half", [b"", b"\r\n", b"GET /healthz HTT", FOLLOW[:-2], post()[:-1], CHUNKED + b"5\r\nhel"],
+                         ids=["nothing", "empty line", "request line", "head", "body", "chunk"])
 def test_a_client_that_half_closes_in_the_middle_gets_no_answer_but_an_end(small, half):
     with Raw(small) as raw:
         raw.send(half)
@@ -702,7 +704,6 @@ def test_what_does_not_end_is_cut_off_when_the_drain_is_over(stacks):
 
 
 def test_a_second_start_on_the_same_socket_path_replaces_a_dead_one_but_not_a_living_one(stacks):
-    import subprocess
     stack = stacks.api_only()
     path = stack.sockets / "api.sock"
 

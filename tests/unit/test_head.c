@@ -229,8 +229,7 @@ static void the_length_of_the_body_and_the_fate_of_the_connection_are_read(void 
         {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 0, false, true, true},
         {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 0, false, true, false},
         {"POST / HTTP/1.1\r\n" HOST "Content-Length: 7\r\n\r\n", 7, true, true, false},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", 0, true,
-         true, false},
+        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", 0, true, true, false},
     };
     struct request rq;
 
