@@ -176,6 +176,7 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
 
     log_warn(&d->sv.log, "consumer.reaped", LOG_S("queue", queue), LOG_S("name", consumer),
              LOG_U("jobs", jobs));
+    instance_sweep(&d->instance, consumer);
 }
 
 /* --- connections ------------------------------------------------------------------------------------- */
