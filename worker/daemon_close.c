@@ -42,11 +42,18 @@ CLOSE_PART(metrics_listener, d->listener)
 CLOSE_PART(redis, d->sv.redis)
 CLOSE_PART(pg, d->sv.pg)
 
-/* The ledger and the producer first: a job that still waits for them (PostgreSQL or Redis is away) ends then, and
- * closing its consumer gives it back. */
+/* Both at once: closing the connections ends the statements that the ledger waits for. */
+static void close_record(struct daemon *d)
+{
+    close_ledger(d);
+    close_pg(d);
+}
+
+/* The record and the producer first: a job that still waits for them (PostgreSQL or Redis is away) ends then,
+ * and closing its consumer gives it back. */
 static void (*const parts[])(struct daemon *) = {
-    close_ledger,      close_producer,         close_consumers, close_reaper, close_render_pool,
-    close_http_client, close_metrics_listener, close_redis,     close_pg};
+    close_record,      close_producer,    close_consumers,        close_reaper,
+    close_render_pool, close_http_client, close_metrics_listener, close_redis};
 
 static void close_last(struct daemon *d)
 {

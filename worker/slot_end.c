@@ -84,7 +84,7 @@ static void on_recorded(void *arg, enum err e, bool applied)
     s->stale = e == ERR_OK && !applied;
     if (e == ERR_OK)
         FAILPOINT("worker.recorded");
-    else
+    else if (e != ERR_CANCELED) /* then the worker ends, and says so once for all */
         log_error(&s->log, "job.unrecorded", LOG_S("error", err_name(e)));
     flow_wake(&s->flow, e);
 }
