@@ -65,8 +65,11 @@ static enum err move_in(const struct store *st, struct blob_item *it, struct fau
 static enum err store_one(const struct store *st, struct blob_item *it, struct fault *reterr)
 {
     char hex[HASH_HEX_SIZE];
-    enum err e = hash_file(it->path, it->sha256, &it->bytes, reterr);
+    enum err e = ERR_OK;
 
+    /* Whatever is wrong with a file of our own: a new attempt makes a new one. */
+    if (hash_file(it->path, it->sha256, &it->bytes, reterr) != ERR_OK)
+        e = ERR_IO;
     if (e == ERR_OK)
         e = sync_path(it->path, O_RDONLY, reterr);
     if (e == ERR_OK)

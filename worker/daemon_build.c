@@ -190,9 +190,22 @@ static enum err build(struct daemon *d, struct fault *reterr)
     return e;
 }
 
-static void ignore(void *arg)
+static void on_unmade(void *arg)
 {
-    (void)arg;
+    bool *unmade = arg;
+
+    *unmade = true;
+}
+
+/* The loop does not run yet, so it is turned here. */
+static void unmake(struct daemon *d)
+{
+    uv_loop_t *uv = loop_uv(d->sv.loop);
+    bool unmade = false;
+
+    daemon_drain(&d, 0, on_unmade, &unmade);
+    while (!unmade)
+        (void)uv_run(uv, UV_RUN_ONCE);
 }
 
 enum err daemon_new(struct loop *loop, const struct worker_options *opt, struct daemon **ret,
@@ -221,6 +234,6 @@ enum err daemon_new(struct loop *loop, const struct worker_options *opt, struct 
     if (e == ERR_OK)
         *ret = d;
     else
-        daemon_drain(&d, 0, ignore, NULL);
+        unmake(d);
     return e;
 }

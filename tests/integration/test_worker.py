@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import tempfile
 import urllib.request
 
 import pytest
@@ -191,7 +192,6 @@ def refused(stack, **config):
     ({"MAIL_FROM": "nobody"}, ("MAIL_FROM",)),
     ({"METRICS_LISTEN": "everywhere"}, ("METRICS_LISTEN", "everywhere")),
     ({"SPOOL_DIR": "/proc/nowhere"}, ("/proc/nowhere",)),
-    ({"BLOB_DIR": "/dev/shm"}, ("SPOOL_DIR", "BLOB_DIR", "one file system")),
 ])
 def test_a_wrong_configuration_stops_the_start(stack, config, words):
     code, log = refused(stack, INSTANCE=config.pop("INSTANCE", "refused"), **config)
@@ -199,6 +199,12 @@ def test_a_wrong_configuration_stops_the_start(stack, config, words):
     for word in words:
         assert word in log, log
     assert "must(" not in log
+
+
+def test_blobs_on_another_file_system_stop_the_start(stack):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        code, log = refused(stack, INSTANCE="refused", BLOB_DIR=elsewhere)
+    assert code == 78 and "SPOOL_DIR" in log and "BLOB_DIR" in log and "one file system" in log
 
 
 def test_a_second_worker_of_the_same_name_is_refused(stack):

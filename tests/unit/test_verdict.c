@@ -1,0 +1,116 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "shared/rand.h"
+#include "worker/verdict.h"
+
+#define BASE 1000u
+#define CAP  60000u
+
+static void an_end_leads_to_its_verdict(void **state)
+{
+    static const struct {
+        const char *what;
+        enum err err;
+        bool released;
+        uint32_t attempt, excused, max;
+        enum verdict_kind want;
+    } table[] = {
+        {"success", ERR_OK, false, 1, 0, 1, VERDICT_SUCCEEDED},
+        {"success while draining", ERR_OK, true, 1, 0, 1, VERDICT_SUCCEEDED},
+        {"success over the limit", ERR_OK, false, 9, 0, 3, VERDICT_SUCCEEDED},
+        {"draining", ERR_CANCELED, true, 1, 0, 1, VERDICT_RELEASE},
+        {"draining, last attempt", ERR_CANCELED, true, 3, 0, 3, VERDICT_RELEASE},
+        {"a first failure", ERR_TIMEOUT, false, 1, 0, 3, VERDICT_RETRY},
+        {"the last but one", ERR_TIMEOUT, false, 2, 0, 3, VERDICT_RETRY},
+        {"the last", ERR_TIMEOUT, false, 3, 0, 3, VERDICT_DEAD},
+        {"one attempt only", ERR_CRASHED, false, 1, 0, 1, VERDICT_DEAD},
+        {"excused attempts do not count", ERR_BUSY, false, 5, 3, 3, VERDICT_RETRY},
+        {"excused ones and used up", ERR_BUSY, false, 6, 3, 3, VERDICT_DEAD},
+        {"more excused than attempts", ERR_BUSY, false, 2, 5, 1, VERDICT_RETRY},
+        {"final", ERR_MALFORMED, false, 1, 0, 100, VERDICT_DEAD},
+        {"final: rejected", ERR_REJECTED, false, 1, 0, 100, VERDICT_DEAD},
+        {"final: not found", ERR_NOT_FOUND, false, 1, 0, 100, VERDICT_DEAD},
+        {"final: forbidden", ERR_FORBIDDEN, false, 1, 0, 100, VERDICT_DEAD},
+        {"final: too big", ERR_TOO_BIG, false, 1, 0, 100, VERDICT_DEAD},
+        {"final: unsupported", ERR_UNSUPPORTED, false, 1, 0, 100, VERDICT_DEAD},
+        {"not understood", ERR_INTERNAL, false, 1, 0, 2, VERDICT_RETRY},
+        {"stopped, but not by a drain", ERR_CANCELED, false, 1, 0, 2, VERDICT_RETRY},
+        {"out of memory", ERR_NOMEM, false, 1, 0, 2, VERDICT_RETRY},
+        {"no limit is met at nought", ERR_IO, false, 1, 0, 0, VERDICT_DEAD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct verdict v = verdict_of(&(struct attempt_end){.err = table[i].err,
+                                                            .released = table[i].released,
+                                                            .attempt = table[i].attempt,
+                                                            .excused = table[i].excused,
+                                                            .max_attempts = table[i].max,
+                                                            .retry_after_ms = -1,
+                                                            .retry_base_ms = BASE,
+                                                            .retry_cap_ms = CAP});
+
+        if (v.kind != table[i].want)
+            fail_msg("%s: %d", table[i].what, (int)v.kind);
+    }
+}
+
+static void the_wait_grows_with_the_attempts_that_count(void **state)
+{
+    static const struct {
+        uint32_t attempt, excused;
+        int64_t retry_after_ms;
+        uint64_t least, most;
+    } table[] = {
+        {1, 0, -1, BASE / 2, BASE},      {2, 0, -1, BASE, 2 * BASE},
+        {5, 0, -1, 8 * BASE, 16 * BASE}, {50, 0, -1, CAP / 2, CAP},
+        {99, 97, -1, BASE, 2 * BASE},    {1, 3, -1, BASE / 2, BASE},
+        {1, 0, 0, BASE / 2, BASE},       {1, 0, 5000, 5000, 5000},
+        {50, 0, 5000, CAP / 2, CAP},     {1, 0, 86400000, 86400000, 86400000},
+    };
+
+    (void)state;
+    rand_seed(1);
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct verdict v =
+            verdict_of(&(struct attempt_end){.err = ERR_BUSY,
+                                             .attempt = table[i].attempt,
+                                             .excused = table[i].excused,
+                                             .max_attempts = 100,
+                                             .retry_after_ms = table[i].retry_after_ms,
+                                             .retry_base_ms = BASE,
+                                             .retry_cap_ms = CAP});
+
+        assert_int_equal(v.kind, VERDICT_RETRY);
+        if (v.delay_ms < table[i].least || v.delay_ms > table[i].most)
+            fail_msg("row %zu: %llu ms", i, (unsigned long long)v.delay_ms);
+    }
+}
+
+static void a_verdict_is_a_state_of_the_job(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict_state(VERDICT_SUCCEEDED), JOB_SUCCEEDED);
+    assert_int_equal(verdict_state(VERDICT_DEAD), JOB_DEAD);
+    assert_int_equal(verdict_state(VERDICT_RETRY), JOB_RETRYING);
+    assert_int_equal(verdict_state(VERDICT_RELEASE), JOB_QUEUED);
+    assert_int_equal(verdict_counted(5, 2), 3);
+    assert_int_equal(verdict_counted(2, 2), 0);
+    assert_int_equal(verdict_counted(1, 7), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_end_leads_to_its_verdict),
+        cmocka_unit_test(the_wait_grows_with_the_attempts_that_count),
+        cmocka_unit_test(a_verdict_is_a_state_of_the_job),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
