@@ -12,6 +12,11 @@
 
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX     200
+/* Live jobs come with their args, which may be large: so many are fetched at a time, and a page ends early
+ * when it has grown to so many bytes, or when so many jobs were looked at. */
+#define FETCH_MAX  20
+#define PAGE_BYTES ((size_t)1 << 20)
+#define LOOK_MAX   200
 
 struct list {
     struct request *rq;
@@ -23,7 +28,7 @@ struct list {
     size_t count;
     /* live */
     char (*queues)[JOB_NAME_MAX + 1];
-    size_t n_queues, at, offset;
+    size_t n_queues, at, offset, looked;
 };
 
 static void free_list(struct list *l)
@@ -101,7 +106,7 @@ static void list_recorded(struct list *l)
 
 /* --- live ------------------------------------------------------------------------------------------- */
 
-static void next_queue(struct list *l);
+static void next_live(struct list *l);
 
 static void fail_live(struct list *l, enum err e)
 {
@@ -114,10 +119,14 @@ static bool type_fits(const struct list *l, const struct live_job *job)
     return l->type[0] == '\0' || strcmp(l->type, job->type) == 0;
 }
 
+static bool page_is_full(const struct list *l)
+{
+    return l->count >= l->limit || l->looked >= LOOK_MAX || l->out.len >= PAGE_BYTES;
+}
+
 static void on_live(void *arg, enum err e, const struct live_job *jobs, size_t n, bool more)
 {
     struct list *l = arg;
-    char cursor[sizeof l->cursor];
 
     if (e != ERR_OK) {
         fail_live(l, e);
@@ -130,32 +139,31 @@ static void on_live(void *arg, enum err e, const struct live_job *jobs, size_t n
         job_json_live(&jobs[i], &l->out);
     }
     l->offset += n;
-    if (more) {
-        (void)snprintf(cursor, sizeof cursor, "%s:%zu", l->queues[l->at], l->offset);
-        finish(l, cursor);
-        return;
+    l->looked += n;
+    if (!more || n == 0) {
+        l->at++;
+        l->offset = 0;
     }
-    l->at++;
-    l->offset = 0;
-    next_queue(l);
+    next_live(l);
 }
 
-static void next_queue(struct list *l)
+static void next_live(struct list *l)
 {
     char cursor[sizeof l->cursor];
+    size_t room = l->limit - l->count;
     enum err e;
 
     if (l->at == l->n_queues) {
         finish(l, NULL);
         return;
     }
-    if (l->count >= l->limit) {
-        (void)snprintf(cursor, sizeof cursor, "%s:0", l->queues[l->at]);
+    if (page_is_full(l)) {
+        (void)snprintf(cursor, sizeof cursor, "%s:%zu", l->queues[l->at], l->offset);
         finish(l, cursor);
         return;
     }
     e = inspect_list(l->rq->api->redis, l->queues[l->at], l->live, l->offset,
-                     l->limit - l->count, on_live, l);
+                     room < FETCH_MAX ? room : FETCH_MAX, on_live, l);
     if (e != ERR_OK)
         fail_live(l, e);
 }
@@ -199,7 +207,7 @@ static void on_queues(void *arg, enum err e, const struct queue_info *queues, si
     }
     qsort(l->queues, l->n_queues, sizeof l->queues[0], by_name);
     if (apply_cursor(l)) {
-        next_queue(l);
+        next_live(l);
         return;
     }
     reply_problem(l->rq, 400, NULL,

@@ -319,6 +319,22 @@ def test_a_list_of_live_jobs_goes_through_all_queues_by_the_page(api):
     assert listed(api, "?state=queued&queue=live-b&cursor=live-aa:5")["jobs"][0]["id"] == ids["live-b"][0]
 
 
+def test_a_page_of_large_jobs_ends_before_it_grows_too_large(api):
+    ids = [api.client.submit({"type": "noop", "args": {"payload": f"{i}" + "x" * 200000}, "queue": "heavy"}) for i in range(50)]
+    page = listed(api, "?state=queued&queue=heavy&limit=200")
+    assert 0 < len(page["jobs"]) < 50 and page["next_cursor"]
+    assert [j["id"] for j in all_pages(api, "?state=queued&queue=heavy&limit=200")] == ids
+
+
+def test_a_page_of_one_type_ends_however_many_others_there_are(api):
+    for _ in range(250):
+        api.client.submit({"type": "noop", "args": {}, "queue": "others"})
+    mail = api.client.submit({"type": "email", "args": {"to": "a@b.example", "subject": "s", "text": "t"}, "queue": "others"})
+    page = listed(api, "?state=queued&queue=others&type=email")
+    assert page["jobs"] == [] and page["next_cursor"]
+    assert [j["id"] for j in all_pages(api, "?state=queued&queue=others&type=email")] == [mail]
+
+
 def test_running_jobs_are_listed(stacks):
     stack = stacks()
     stack.start_worker("2", QUEUES="slow", SLOTS=2)
