@@ -180,6 +180,7 @@ static void on_enqueued(void *arg, enum err e, const struct fault *why)
 
     (void)why;
     if (e == ERR_OK) {
+        FAILPOINT("worker.followed");
         s->follow_next++;
         flow_wake(&s->flow, ERR_OK);
         return;

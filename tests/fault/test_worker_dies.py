@@ -99,7 +99,7 @@ def test_a_killed_workers_jobs_go_to_another_after_the_lease(stacks):
     assert reaped and all(":1:" in e["name"] for e in reaped)
 
 
-@pytest.mark.parametrize("point", ["worker.claimed=9*kill", "worker.done=9*kill", "worker.recorded=9*kill", "worker.store=3*kill",
+@pytest.mark.parametrize("point", ["worker.claimed=9*kill", "worker.done=9*kill", "worker.recorded=9*kill", "worker.store=3*kill", "worker.followed=5*kill",
                                    "consumer.claimed=3*kill", "consumer.settle=3*kill", "ledger.record=9*abort"])
 def test_a_worker_that_dies_at_a_chosen_place_loses_nothing(stacks, point):
     stack, upload, known, base = ready(stacks, **LONG)
