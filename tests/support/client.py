@@ -85,7 +85,8 @@ class Client:
 
     def sanitized(self):
         """Whether the programs carry a sanitizer, whose own memory says nothing about theirs."""
-        return b"__asan_init" in (self.stack.build / "millrace-api").read_bytes()
+        program = (self.stack.build / "millrace-api").read_bytes()
+        return b"__asan_init" in program or b"__tsan_init" in program
 
     # --- PostgreSQL
 
