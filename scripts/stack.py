@@ -183,6 +183,7 @@ class Postgres:
     def __init__(self, directory, socket_dir, extra=(), prefix=()):
         self.dir, self.socket_dir = Path(directory), Path(socket_dir)
         self.extra, self.process, self.bin = list(extra), None, postgres_bin()
+        self.template = None  # a cluster that was made and stopped: copied, because initdb takes seconds
         self.prefix = list(prefix)
 
     @property
@@ -205,6 +206,9 @@ class Postgres:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.give(self.dir)
         self.give(self.socket_dir)
+        if self.template:
+            subprocess.run(["cp", "-a", f"{self.template}/.", str(self.dir)], check=True)
+            return
         done = subprocess.run(
             [*self.prefix, str(self.bin / "initdb"), "-D", str(self.dir), "-U", "millrace", "-A", "trust", "-E", "UTF8",
              "--locale=C", "--no-instructions", "--no-sync"],
