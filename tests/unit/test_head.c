@@ -188,7 +188,6 @@ static const struct {
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
     {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
      501},
-    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding:\r\n\r\n", 501},
     {"POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", 400},
 };
 
@@ -203,6 +202,17 @@ static void a_head_that_breaks_a_rule_is_refused_with_the_right_status(void **st
         if (got != heads[i].want)
             fail_msg("%s: %u, not %u", heads[i].head, got, heads[i].want);
     }
+}
+
+/* llhttp 8 lets it through to our own check, 9 refuses it by itself. */
+static void an_empty_transfer_encoding_is_refused_by_every_parser(void **state)
+{
+    struct request rq;
+    unsigned got = check(
+        "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding:\r\n\r\n", &rq);
+
+    (void)state;
+    assert_true(got == 400 || got == 501);
 }
 
 static void a_target_is_split_into_path_and_query(void **state)
@@ -247,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_heads_lines_get_the_same_verdict_however_they_arrive),
         cmocka_unit_test(a_head_that_breaks_a_rule_is_refused_with_the_right_status),
+        cmocka_unit_test(an_empty_transfer_encoding_is_refused_by_every_parser),
         cmocka_unit_test(a_target_is_split_into_path_and_query),
         cmocka_unit_test(the_length_of_the_body_and_the_fate_of_the_connection_are_read),
     };
