@@ -484,5 +484,7 @@ void ledger_close(struct ledger **l, ledger_closed_fn *on_closed, void *arg)
     ledger->closing = true;
     ledger->on_closed = on_closed;
     ledger->closed_arg = arg;
+    /* The owner may close pg right after this: nothing new is asked of it. */
+    (void)uv_timer_stop(&ledger->upkeep);
     must(uv_timer_start(&ledger->timer, on_timer, 0, 0) == 0);
 }
