@@ -106,8 +106,10 @@ def build():
 def stack(build):
     """One running stack for all tests of a file that leave it as they found it."""
     factory = StackFactory(build)
-    yield factory()
-    factory.close()
+    try:
+        yield factory()
+    finally:  # also when a start failed half way
+        factory.close()
 
 
 @pytest.fixture(scope="module")
