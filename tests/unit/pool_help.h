@@ -281,8 +281,16 @@ static UNUSED_OK uint64_t count_of(struct rig *r, const char *name, const char *
     return metrics_counter(r->metrics, name, labels, "")->value;
 }
 
-/* --- orders
- * ------------------------------------------------------------------------------------ */
+/* state: busy, idle. */
+static UNUSED_OK int64_t gauge_of(struct rig *r, const char *state)
+{
+    char labels[32];
+
+    (void)snprintf(labels, sizeof labels, "state=\"%s\"", state);
+    return metrics_gauge(r->metrics, "millrace_renderers", labels, "")->value;
+}
+
+/* --- orders ---------------------------------------------------------------------------------- */
 
 static UNUSED_OK void on_order_done(void *arg, enum err e, const struct render_report *report,
                                     const struct fault *why)

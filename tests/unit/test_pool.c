@@ -321,8 +321,8 @@ static void orders_can_be_cancelled_at_any_time(void **state)
     fail_at("");
     give_order(r, &busy, SMALL, TIMEOUT);
     give_order(r, &waiting, SMALL, TIMEOUT);
-    while (r->idle_calls == 0 &&
-           metrics_gauge(r->metrics, "millrace_renderers", "state=\"busy\"", "")->value == 0)
+    /* Both are up: else the one that replaces the first could be ready before the second. */
+    while (gauge_of(r, "busy") == 0 || gauge_of(r, "idle") == 0)
         (void)uv_run(&r->loop, UV_RUN_ONCE);
     render_pool_cancel(waiting.ticket);
     render_pool_cancel(waiting.ticket); /* again: harmless until on_done */
@@ -349,7 +349,7 @@ static void closing_ends_all_orders(void **state)
     rig_open(r, (struct render_pool_options){.renderers = 2});
     for (size_t i = 0; i < COUNT_OF(d); i++)
         give_order(r, &d[i], SMALL, TIMEOUT);
-    while (metrics_gauge(r->metrics, "millrace_renderers", "state=\"busy\"", "")->value < 2)
+    while (gauge_of(r, "busy") < 2)
         (void)uv_run(&r->loop, UV_RUN_ONCE);
     rig_close(r);
     for (size_t i = 0; i < COUNT_OF(d); i++)
