@@ -50,7 +50,7 @@ static void pack_summary(msgpack_packer *pk, const struct follow_parent *p)
     }
 }
 
-static void pack_args(struct buf *out, const struct follow_up *f, const struct follow_parent *p)
+static void pack_args(struct buf *out, const struct spec_job *f, const struct follow_parent *p)
 {
     bool summary = strcmp(f->type->name, "webhook") == 0 && mp_get(f->args, "body") == NULL;
     bool event = summary && mp_get(f->args, "event") == NULL;
@@ -73,7 +73,7 @@ static void pack_args(struct buf *out, const struct follow_up *f, const struct f
     }
 }
 
-static enum err build(const struct follow_parent *p, const struct follow_up *f, size_t index,
+static enum err build(const struct follow_parent *p, const struct spec_job *f, size_t index,
                       struct follow_item *ret, struct fault *reterr)
 {
     AUTO(buf_done) struct buf args = {0};
@@ -96,7 +96,7 @@ static enum err build(const struct follow_parent *p, const struct follow_up *f, 
 enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret,
                       struct fault *reterr)
 {
-    struct follow_up ups[JOB_FOLLOW_MAX];
+    struct spec_job ups[JOB_FOLLOW_MAX];
     struct mp_limits lim = limits();
     struct spec_fault why;
     msgpack_zone zone;
