@@ -52,6 +52,8 @@ struct slot {
     msgpack_zone zone;
     msgpack_object args;
     uint32_t max_attempts, timeout_ms;
+    struct retry_policy retry;
+    bool has_retry;
     const struct handler *handler;
     void *work; /* the handler's own */
 

@@ -55,7 +55,8 @@ static const struct step *judge(struct flow *f)
         log_info(&s->log, "job.recalled", LOG_S("state", job_state_name(s->state)),
                  LOG_U("attempt", s->claim.attempt));
         if (job_decode(s->claim.item, &s->job, NULL) != ERR_OK)
-            s->job.then = slice_of("", 0);
+            memset(&s->job, 0, sizeof s->job);
+        s->job.id = s->claim.id;
         return &S_FOLLOW;
     }
     v = verdict_of(&(struct attempt_end){
@@ -67,6 +68,7 @@ static const struct step *judge(struct flow *f)
         .retry_after_ms = s->retry_after_ms,
         .retry_base_ms = s->sv->opt->retry_base_ms,
         .retry_cap_ms = s->sv->opt->retry_cap_ms,
+        .retry = s->has_retry ? &s->retry : NULL,
     });
     s->delay_ms = v.delay_ms;
     s->release = v.kind == VERDICT_RELEASE;
@@ -196,6 +198,7 @@ static enum err follow_now(struct slot *s, struct follow_item *item, struct faul
         &(struct follow_parent){
             .job = &s->job,
             .queue = s->queue,
+            .priority = s->claim.priority,
             .state = s->state,
             .attempt = s->claim.attempt,
             .result = buf_slice(&s->result),
@@ -209,7 +212,8 @@ static const struct step *enqueue(struct slot *s, const struct follow_item *item
 {
     enum err e = producer_enqueue(s->sv->producer,
                                   &(struct producer_job){.queue = item->queue,
-                                                         .priority = s->claim.priority,
+                                                         .priority = item->priority,
+                                                         .due_ms = item->due_ms,
                                                          .id = item->id,
                                                          .type = item->type,
                                                          .item = buf_slice(&item->item)},
@@ -235,7 +239,8 @@ static const struct step *follow(struct flow *f)
 
     if (s->stop == SLOT_STOP_LOST)
         return flow_end(f);
-    if ((s->stale && !s->from_row) || !job_state_is_terminal(s->state) || s->job.then.len == 0)
+    if ((s->stale && !s->from_row) || !job_state_is_terminal(s->state) ||
+        (s->job.then.len == 0 && s->job.chain.len == 0))
         return &slot_step_settle;
     while ((e = follow_now(s, &item, &why)) == ERR_OK && !item.due)
         s->follow_next++;

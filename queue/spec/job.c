@@ -69,6 +69,7 @@ TAKE(priority)
                            &value, at, ret);
 
     job->priority = (enum job_priority)value;
+    job->has_priority = true;
     return e;
 }
 
