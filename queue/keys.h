@@ -11,6 +11,9 @@
  *     mr:{q}:wake                  LIST    at most one token
  *     mr:{q}:meta                  HASH    paused, counters
  *
+ *     mr:batch:{<id>}              HASH    a batch: counters, what follows it
+ *     mr:batch:{<id>}:left         SET     ids of its jobs that have not ended
+ *
  * The braces are a hash tag: all keys of one queue live in one Redis Cluster slot. */
 #ifndef QUEUE_KEYS_H
 #define QUEUE_KEYS_H
@@ -50,5 +53,11 @@ MUST_USE enum err keys_init(struct queue_keys *ret, const char *queue, struct fa
 /* The hash of that consumer's claims, written to dst. */
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE]);
+
+#define KEYS_BATCH      2 /* the batch, the jobs left */
+#define KEYS_BATCH_SIZE (UUID_TEXT_SIZE + 24)
+/* The names are written to text. */
+void keys_batch(const struct uuid *id, char text[KEYS_BATCH][KEYS_BATCH_SIZE],
+                struct slice ret[KEYS_BATCH]);
 
 #endif

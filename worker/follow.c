@@ -10,22 +10,26 @@ static struct mp_limits limits(void)
         .max_depth = JOB_DEPTH_MAX, .max_items = 10000, .max_bytes = JOB_ITEM_MAX};
 }
 
-static bool is_due(enum follow_on on, enum job_state state)
+/* What is followed: a job, or a batch. */
+struct origin {
+    struct uuid id; /* ids of what follows come from it */
+    bool is_job;    /* then it is their parent */
+    bool ok;        /* all went well */
+    enum job_priority priority;
+    const char *event;
+    /* What a webhook tells of it when the user gave it no body of its own. */
+    void (*pack_summary)(msgpack_packer *pk, const void *what);
+    const void *what;
+};
+
+static bool is_due(enum follow_on on, bool ok)
 {
-    switch (on) {
-    case FOLLOW_ON_SUCCESS:
-        return state == JOB_SUCCEEDED;
-    case FOLLOW_ON_FAILURE:
-        return state != JOB_SUCCEEDED;
-    case FOLLOW_ALWAYS:
-        break;
-    }
-    return true;
+    return on == FOLLOW_ALWAYS || (on == FOLLOW_ON_SUCCESS) == ok;
 }
 
-/* What a webhook tells of the parent when the user gave it no body of its own. */
-static void pack_summary(msgpack_packer *pk, const struct follow_parent *p)
+static void pack_job(msgpack_packer *pk, const void *what)
 {
+    const struct follow_parent *p = what;
     char id[UUID_TEXT_SIZE];
     bool has_result = p->error == NULL && p->result.len > 0;
 
@@ -64,7 +68,7 @@ static const char *event_of(enum job_state state)
     return event != NULL ? event : "job.dead";
 }
 
-static void pack_args(struct buf *out, const struct spec_job *f, const struct follow_parent *p)
+static void pack_args(struct buf *out, const struct spec_job *f, const struct origin *from)
 {
     bool summary = strcmp(f->type->name, "webhook") == 0 && mp_get(f->args, "body") == NULL;
     bool event = summary && mp_get(f->args, "event") == NULL;
@@ -79,11 +83,11 @@ static void pack_args(struct buf *out, const struct spec_job *f, const struct fo
     }
     if (summary) {
         mp_str(&pk, "body");
-        pack_summary(&pk, p);
+        from->pack_summary(&pk, from->what);
     }
     if (event) {
         mp_str(&pk, "event");
-        mp_str(&pk, event_of(p->state));
+        mp_str(&pk, from->event);
     }
 }
 
@@ -99,16 +103,16 @@ static struct slice pack(const msgpack_object *o, struct buf *out)
 }
 
 /* chain: what is left of it for this one, or empty. */
-static enum err build(const struct follow_parent *p, const struct spec_job *f, size_t index,
+static enum err build(const struct origin *from, const struct spec_job *f, size_t index,
                       struct slice chain, struct follow_item *ret, struct fault *reterr)
 {
     AUTO(buf_done) struct buf args = {0};
     AUTO(buf_done) struct buf then = {0};
     AUTO(buf_done) struct buf retry = {0};
     struct job job = {
-        .id = uuid_derive(&p->job->id, (uint32_t)index),
-        .has_parent = true,
-        .parent = p->job->id,
+        .id = uuid_derive(&from->id, (uint32_t)index),
+        .has_parent = from->is_job,
+        .parent = from->id,
         .max_attempts = f->max_attempts,
         .timeout_ms = f->timeout_ms,
         .key = f->key,
@@ -118,7 +122,7 @@ static enum err build(const struct follow_parent *p, const struct spec_job *f, s
         .chain = chain,
     };
 
-    pack_args(&args, f, p);
+    pack_args(&args, f, from);
     (void)slice_to_cstr(slice_str(f->type->name), job.type, sizeof job.type);
     job.args = buf_slice(&args);
     buf_clear(&ret->item);
@@ -127,7 +131,7 @@ static enum err build(const struct follow_parent *p, const struct spec_job *f, s
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for follow-up %zu", index);
     ret->id = job.id;
     ret->type = f->type->name;
-    ret->priority = f->has_priority ? f->priority : p->priority;
+    ret->priority = f->has_priority ? f->priority : from->priority;
     ret->due_ms = f->delay_ms > 0 ? clock_wall_ms() + f->delay_ms : 0;
     memcpy(ret->queue, f->queue, sizeof ret->queue);
     return ERR_OK;
@@ -151,8 +155,8 @@ static enum err open_list(struct slice array, msgpack_zone *zone, msgpack_object
     return ERR_OK;
 }
 
-static enum err build_then(const struct follow_parent *p, const msgpack_object *then,
-                           size_t index, struct follow_item *ret, struct fault *reterr)
+static enum err build_then(const struct origin *from, const msgpack_object *then, size_t index,
+                           struct follow_item *ret, struct fault *reterr)
 {
     struct place root = place_root("/then"), at = place_index(&root, index);
     struct spec_fault why;
@@ -160,8 +164,8 @@ static enum err build_then(const struct follow_parent *p, const msgpack_object *
 
     if (spec_job_parse(&then->via.array.ptr[index], SPEC_FOLLOW_UP, &at, &f, &why) != ERR_OK)
         return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
-    ret->due = is_due(f.on, p->state);
-    return ret->due ? build(p, &f, index, slice_of("", 0), ret, reterr) : ERR_OK;
+    ret->due = is_due(f.on, from->ok);
+    return ret->due ? build(from, &f, index, slice_of("", 0), ret, reterr) : ERR_OK;
 }
 
 /* --- chain ----------------------------------------------------------------------------------- */
@@ -179,7 +183,7 @@ static struct slice pack_rest(const msgpack_object *chain, struct buf *out)
     return buf_slice(out);
 }
 
-static enum err build_link(const struct follow_parent *p, const msgpack_object *chain,
+static enum err build_link(const struct origin *from, const msgpack_object *chain,
                            struct follow_item *ret, struct fault *reterr)
 {
     AUTO(buf_done) struct buf rest = {0};
@@ -189,36 +193,100 @@ static enum err build_link(const struct follow_parent *p, const msgpack_object *
 
     if (spec_job_parse(&chain->via.array.ptr[0], SPEC_LINK, &at, &f, &why) != ERR_OK)
         return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
-    ret->due = p->state == JOB_SUCCEEDED;
+    ret->due = from->ok;
     if (!ret->due)
         return ERR_OK;
-    return build(p, &f, JOB_FOLLOW_MAX, pack_rest(chain, &rest), ret, reterr);
+    return build(from, &f, JOB_FOLLOW_MAX, pack_rest(chain, &rest), ret, reterr);
 }
 
-static enum err build_at(const struct follow_parent *p, size_t index, msgpack_zone *zone,
-                         struct follow_item *ret, struct fault *reterr)
+/* --- entries --------------------------------------------------------------------------------- */
+
+/* Where what follows stands. */
+struct lists {
+    struct slice then, chain;
+};
+
+static enum err build_at(const struct origin *from, const struct lists *lists, size_t index,
+                         msgpack_zone *zone, struct follow_item *ret, struct fault *reterr)
 {
     msgpack_object then, chain;
 
-    if (open_list(p->job->then, zone, &then, reterr) != ERR_OK ||
-        open_list(p->job->chain, zone, &chain, reterr) != ERR_OK)
+    if (open_list(lists->then, zone, &then, reterr) != ERR_OK ||
+        open_list(lists->chain, zone, &chain, reterr) != ERR_OK)
         return reterr->err;
     if (index < then.via.array.size)
-        return build_then(p, &then, index, ret, reterr);
+        return build_then(from, &then, index, ret, reterr);
     if (index == then.via.array.size && chain.via.array.size > 0)
-        return build_link(p, &chain, ret, reterr);
+        return build_link(from, &chain, ret, reterr);
     return fault_set(reterr, ERR_NOT_FOUND, 0, "no follow-up %zu", index);
 }
 
-enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret,
-                      struct fault *reterr)
+static enum err build_one(const struct origin *from, const struct lists *lists, size_t index,
+                          struct follow_item *ret, struct fault *reterr)
 {
     msgpack_zone zone;
     enum err e;
 
     if (!msgpack_zone_init(&zone, 1024))
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for follow-up %zu", index);
-    e = build_at(p, index, &zone, ret, reterr);
+    e = build_at(from, lists, index, &zone, ret, reterr);
     msgpack_zone_destroy(&zone);
     return e;
+}
+
+enum err follow_build(const struct follow_parent *p, size_t index, struct follow_item *ret,
+                      struct fault *reterr)
+{
+    return build_one(&(struct origin){.id = p->job->id,
+                                      .is_job = true,
+                                      .ok = p->state == JOB_SUCCEEDED,
+                                      .priority = p->priority,
+                                      .event = event_of(p->state),
+                                      .pack_summary = pack_job,
+                                      .what = p},
+                     &(struct lists){p->job->then, p->job->chain}, index, ret, reterr);
+}
+
+static bool all_succeeded(const struct batch_tally *t)
+{
+    return t->succeeded == t->total;
+}
+
+static void pack_batch(msgpack_packer *pk, const void *what)
+{
+    const struct follow_batch *b = what;
+    const struct batch_tally *t = b->tally;
+    const struct {
+        const char *name;
+        uint64_t n;
+    } counts[] = {{"total", t->total},
+                  {"succeeded", t->succeeded},
+                  {"dead", t->dead},
+                  {"cancelled", t->cancelled},
+                  {"expired", t->expired}};
+    char id[UUID_TEXT_SIZE];
+
+    msgpack_pack_map(pk, 2 + COUNT_OF(counts));
+    mp_str(pk, "batch");
+    mp_str(pk, uuid_text(&b->id, id));
+    mp_str(pk, "state");
+    mp_str(pk, all_succeeded(t) ? "succeeded" : "failed");
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        mp_str(pk, counts[i].name);
+        msgpack_pack_uint64(pk, counts[i].n);
+    }
+}
+
+enum err follow_batch_build(const struct follow_batch *b, size_t index, struct follow_item *ret,
+                            struct fault *reterr)
+{
+    bool ok = all_succeeded(b->tally);
+
+    return build_one(&(struct origin){.id = b->id,
+                                      .ok = ok,
+                                      .priority = b->tally->priority,
+                                      .event = ok ? "batch.succeeded" : "batch.failed",
+                                      .pack_summary = pack_batch,
+                                      .what = b},
+                     &(struct lists){b->tally->then, slice_of("", 0)}, index, ret, reterr);
 }

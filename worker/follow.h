@@ -1,13 +1,17 @@
-/* follow: the jobs that come after a finished one: its `then`, and the next link of its `chain`.
+/* follow: the jobs that come after a finished one: its `then`, and the next link of its `chain`;
+ * and after a finished batch.
  *
  * Their ids come from the parent's id and their place, so that making them twice makes the same
  * jobs. They carry the parent's id; a webhook without a body gets what came of the parent:
  *     {"job", "type", "queue", "state", "attempt", "result" | "error", "error_text"}
  * and the event job.succeeded, job.dead, job.cancelled or job.expired. A chain goes on when its job has
- * succeeded, and the next link carries what is left of it. */
+ * succeeded, and the next link carries what is left of it. After a batch a webhook without a body gets
+ *     {"batch", "state": "succeeded" | "failed", "total", "succeeded", "dead", "cancelled", "expired"}
+ * and the event batch.succeeded (all of its jobs did) or batch.failed. */
 #ifndef WORKER_FOLLOW_H
 #define WORKER_FOLLOW_H
 
+#include "queue/batch.h"
 #include "queue/spec.h"
 
 struct follow_parent {
@@ -33,5 +37,13 @@ struct follow_item {
  * ERR_NOT_FOUND: nothing is there, nor later. */
 MUST_USE enum err follow_build(const struct follow_parent *p, size_t index,
                                struct follow_item *ret, struct fault *reterr);
+
+struct follow_batch {
+    struct uuid id;
+    const struct batch_tally *tally;
+};
+/* Likewise for a batch whose jobs have all ended. */
+MUST_USE enum err follow_batch_build(const struct follow_batch *b, size_t index,
+                                     struct follow_item *ret, struct fault *reterr);
 
 #endif

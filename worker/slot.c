@@ -8,6 +8,7 @@
 #include "worker/verdict.h"
 
 #define MALFORMED_TYPE "malformed"
+#define AGAIN_MS       250 /* between tries of what cannot be begun now */
 
 static step_fn recall, run;
 static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run};
@@ -238,6 +239,7 @@ static void ended(struct flow *f)
     free_outputs(s);
     buf_done(&s->item);
     buf_done(&s->result);
+    buf_done(&s->batch.then);
     msgpack_zone_destroy(&s->zone);
     free(s);
 }
@@ -317,6 +319,17 @@ void slot_stop(struct slot *s, enum slot_stop why)
         s->stop = why;
     if (first && s->running)
         s->handler->stop(s);
+}
+
+void slot_wake_later(struct slot *s)
+{
+    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
+}
+
+const struct step *slot_wait_then(struct slot *s, const struct step *next)
+{
+    slot_wake_later(s);
+    return flow_await(&s->flow, ERR_OK, next);
 }
 
 void slot_tick(struct slot *s, uint64_t now_ms)
