@@ -8,6 +8,7 @@ const struct command *const command_table[] = {
     &command_enqueue,
     &command_jobs,
     &command_job,
+    &command_retry,
     &command_queues,
     &command_workers,
     &command_pause,

@@ -8,7 +8,9 @@ struct flags {
     char *queue, *type, *error, *cursor, *then, *upload;
     unsigned state;    /* an enum job_state; 0: any */
     unsigned priority; /* an enum job_priority */
-    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s; /* 0: not given */
+    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s,
+        per_second; /* 0: not given */
+    bool dry_run;
 };
 
 #define FLAG_AT(field) offsetof(struct flags, field)

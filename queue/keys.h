@@ -1,6 +1,7 @@
 /* keys: the names of everything that the queue keeps in Redis. No other file spells one.
  *
  *     mr:queues                    SET     names of the queues that were ever used
+ *     mr:salvage                   STRING  somebody looks for lost jobs
  *     mr:redis                     STRING  run id of the Redis whose AOF is known to be whole
  *     mr:{q}:ready:<priority>      LIST    jobs waiting; in at the left, out at the right
  *     mr:{q}:active:<consumer>     HASH    id -> priority digit and item, claimed and not settled
@@ -22,6 +23,7 @@
 
 #define KEYS_QUEUES       "mr:queues"
 #define KEYS_REDIS        "mr:redis"
+#define KEYS_SALVAGE      "mr:salvage"
 
 #define KEYS_CONSUMER_MAX 127 /* host:instance:boot */
 

@@ -259,5 +259,6 @@ void daemon_start(struct daemon *d)
     for (size_t i = 0; i < d->n_lanes; i++)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);
+    salvage_start(d->salvage);
     loop_ready(d->sv.loop, "taking jobs");
 }

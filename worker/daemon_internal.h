@@ -7,6 +7,7 @@
 #define WORKER_DAEMON_INTERNAL_H
 
 #include "queue/reaper.h"
+#include "queue/salvage.h"
 #include "worker/daemon.h"
 #include "worker/instance.h"
 #include "worker/lane.h"
@@ -19,6 +20,7 @@ struct daemon {
     const char *queues[LANES_MAX];
     size_t n_lanes, rendering;
     struct reaper *reaper;
+    struct salvage *salvage;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
     bool started, schema_ok, asking, draining, closing;
