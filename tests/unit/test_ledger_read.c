@@ -466,6 +466,7 @@ static void every_query_walks_an_index_and_sorts_nothing(void **state)
     PQfinish(p.conn);
 }
 
+#define EMPTY "(cost=0.00..0.00 "
 /* What is picked is put into order to be numbered: a page of it, and nothing else. */
 static void running_many_again_walks_an_index(void **state)
 {
@@ -478,7 +479,7 @@ static void running_many_again_walks_an_index(void **state)
 
     (void)state;
     fill_for_plans(conn);
-    /* A table this small is read whole more cheaply than by two hundred keys. */
+    /* Tables this small are read whole more cheaply than by two hundred keys; those of no month yet are empty. */
     PQclear(must_run(conn, "SET enable_hashjoin = off; SET enable_mergejoin = off"));
     for (size_t i = 0; i < COUNT_OF(filters); i++) {
         AUTO(buf_done) struct buf sql = {0};
@@ -498,8 +499,10 @@ static void running_many_again_walks_an_index(void **state)
         if (PQresultStatus(res) != PGRES_TUPLES_OK)
             fail_msg("%s", PQerrorMessage(conn));
         for (int k = 0; k < PQntuples(res); k++) {
-            if (strstr(PQgetvalue(res, k, 0), "Seq Scan on jobs") != NULL)
-                fail_msg("%s\n%s", buf_cstr(&sql), PQgetvalue(res, k, 0));
+            const char *line = PQgetvalue(res, k, 0);
+
+            if (strstr(line, "Seq Scan on jobs") != NULL && strstr(line, EMPTY) == NULL)
+                fail_msg("%s\n%s", buf_cstr(&sql), line);
         }
         PQclear(res);
     }
