@@ -5,6 +5,7 @@ is 1 if something does not hold; then the moves that led there are printed.
 """
 
 import argparse
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -187,6 +188,7 @@ def main():
     parser.add_argument("--depth", type=int, default=1, help="how many faults; 1 is what make test does")
     parser.add_argument("--only", help="one of the worlds")
     opt = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the Redis is stopped then, too
     status = 0
     with private_redis() as socket:
         for name, size in worlds(opt.depth).items():
