@@ -5,6 +5,7 @@ is 1 if something does not hold; then the moves that led there are printed.
 """
 
 import argparse
+import gc
 import signal
 import sys
 import time
@@ -178,7 +179,11 @@ class Explorer:
 
 def explore(machine, size):
     explorer = Explorer(machine, size)
-    explorer.run()
+    gc.disable()  # it holds much, and nothing of it in circles
+    try:
+        explorer.run()
+    finally:
+        gc.enable()
     return explorer
 
 
