@@ -7,10 +7,14 @@
 #define WORKER_DAEMON_INTERNAL_H
 
 #include "queue/reaper.h"
+#include "queue/ticker.h"
 #include "worker/daemon.h"
 #include "worker/instance.h"
 #include "worker/lane.h"
 #include "worker/metrics_listener.h"
+
+/* What became of the ticks of schedules. */
+enum daemon_tick { DAEMON_TICK_FIRED, DAEMON_TICK_MISSED, DAEMON_TICK_SKIPPED, DAEMON_TICKS };
 
 struct daemon {
     struct services sv;
@@ -19,6 +23,8 @@ struct daemon {
     const char *queues[LANES_MAX];
     size_t n_lanes, rendering;
     struct reaper *reaper;
+    struct ticker *ticker;
+    struct counter *ticks[DAEMON_TICKS];
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
     bool started, schema_ok, asking, draining, closing;
@@ -40,6 +46,7 @@ void daemon_on_claim(void *arg, const struct claim *claim);
 void daemon_on_lost(void *arg);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
+void daemon_on_tick(void *arg, const struct ticker_event *ev);
 
 /* --- daemon_close.c --- */
 
