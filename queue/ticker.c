@@ -3,6 +3,7 @@
 #include "queue/schedule_fire.h"
 #include "queue/scripts.h"
 #include "shared/clock.h"
+#include "shared/failpoint.h"
 
 #define TICKER_MAGIC 0x5449434bu
 #define LOOK_MS      1000
@@ -151,6 +152,7 @@ static void on_fired(void *arg, enum err e, const redisReply *reply)
     struct clocked *c = k->clocked;
     struct schedule_fired fired = {.done = false};
 
+    FAILPOINT("ticker.fired");
     if (e == ERR_OK)
         fired = schedule_fired_of(reply);
     if (fired.done) {
@@ -241,6 +243,7 @@ static void take(struct clocked *c, uint64_t now_ms, redisReply *const *field)
         e = fault_set(&why, ERR_MALFORMED, 0, "not a tick that is due");
     if (e == ERR_OK)
         e = schedule_decode(text_of(field[2]), &s, &why);
+    FAILPOINT("ticker.due");
     if (e == ERR_OK)
         e = fire(k, &d, &why);
     if (e == ERR_OK) {
