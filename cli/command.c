@@ -12,6 +12,8 @@ const struct command *const command_table[] = {
     &command_workers,
     &command_pause,
     &command_resume,
+    &command_schedules,
+    &command_schedule,
     &command_migrate,
     &command_version,
     &command_help,
