@@ -216,11 +216,14 @@ static struct schedule_view found_view(const struct op *op)
                                   .past = op->past};
 }
 
+/* False: it has ended with that. */
 static bool is_found(struct op *op)
 {
-    if (!op->found)
+    bool found = op->found;
+
+    if (!found)
         fail(op, ERR_NOT_FOUND, "there is no such schedule");
-    return op->found;
+    return found;
 }
 
 static void act_get(struct op *op)

@@ -182,35 +182,37 @@ struct due {
     uint64_t tick_ms, now_ms;
 };
 
+static enum err send_fire(struct taking *k, const struct due *d, const struct schedule_plan *p,
+                          struct fault *why)
+{
+    uint64_t last_ms = p->n > 0 ? p->ticks[p->n - 1] : 0;
+
+    k->missed = p->missed;
+    k->late_ms = d->now_ms - (p->n > 0 ? last_ms : d->tick_ms);
+    return schedule_fire(k->clocked->ticker->redis, &k->clocked->keys,
+                         &(struct schedule_fire){.s = d->s,
+                                                 .job = d->job,
+                                                 .n = p->n,
+                                                 .tick_ms = last_ms,
+                                                 .due_ms = d->tick_ms,
+                                                 .next_ms = p->next_ms,
+                                                 .missed = p->missed,
+                                                 .overlap = d->s->overlap},
+                         NULL, on_fired, k, why);
+}
+
 static enum err fire(struct taking *k, const struct due *d, struct fault *why)
 {
-    struct ticker *t = k->clocked->ticker;
     struct schedule_clock clock;
-    struct schedule_plan *plan = malloc(sizeof *plan);
-    enum err e = plan == NULL ? fault_set(why, ERR_NOMEM, 0, "no memory for a schedule")
-                              : schedule_clock_init(&clock, d->s, why);
+    struct schedule_plan plan;
+    enum err e = schedule_clock_init(&clock, d->s, why);
 
-    if (e == ERR_OK) {
-        schedule_plan(&clock, d->tick_ms, d->now_ms, t->grace_ms, plan);
-        schedule_clock_done(&clock);
-        cut_plan(plan, schedule_fire_limit(d->job));
-        k->missed = plan->missed;
-        k->late_ms =
-            plan->n > 0 ? d->now_ms - plan->ticks[plan->n - 1] : d->now_ms - d->tick_ms;
-        e = schedule_fire(
-            t->redis, &k->clocked->keys,
-            &(struct schedule_fire){.s = d->s,
-                                    .job = d->job,
-                                    .n = plan->n,
-                                    .tick_ms = plan->n > 0 ? plan->ticks[plan->n - 1] : 0,
-                                    .due_ms = d->tick_ms,
-                                    .next_ms = plan->next_ms,
-                                    .missed = plan->missed,
-                                    .overlap = d->s->overlap},
-            NULL, on_fired, k, why);
-    }
-    free(plan);
-    return e;
+    if (e != ERR_OK)
+        return e;
+    schedule_plan(&clock, d->tick_ms, d->now_ms, k->clocked->ticker->grace_ms, &plan);
+    schedule_clock_done(&clock);
+    cut_plan(&plan, schedule_fire_limit(d->job));
+    return send_fire(k, d, &plan, why);
 }
 
 static struct slice text_of(const redisReply *r)

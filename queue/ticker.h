@@ -35,6 +35,6 @@ MUST_USE enum err ticker_new(uv_loop_t *loop, struct redis *redis,
                              struct fault *reterr);
 void ticker_start(struct ticker *t);
 /* on_closed (may be NULL) runs last, after what is in flight. */
-void ticker_close(struct ticker **t, void (*on_closed)(void *arg), void *arg);
+void ticker_close(struct ticker **p, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -9,10 +9,10 @@
 #include "shared/tz_rule.h"
 
 #define HEADER_SIZE 44
-#define TYPE_SIZE   6
+#define TYPE_SIZE   ((size_t)6)
 #define COUNT_MAX   20000u /* transitions in one file; real ones have some 250 */
 #define OFFSET_MAX  (26 * 3600)
-#define AROUND_S    (2 * CIVIL_DAY_S) /* further than any offset and any jump */
+#define AROUND_S    (2 * (int64_t)CIVIL_DAY_S) /* further than any offset and any jump */
 
 struct tz {
     struct tz_rule rule; /* in force from the last transition on */
@@ -67,14 +67,14 @@ static enum err parse_header(struct slice *rest, char *ret_version, struct count
 
 static size_t body_size(const struct counts *c, size_t time_size)
 {
-    return c->time * (time_size + 1) + c->type * TYPE_SIZE + c->chars +
+    return (size_t)c->time * (time_size + 1) + c->type * TYPE_SIZE + c->chars +
            c->leap * (time_size + 4) + c->isstd + c->isut;
 }
 
 static enum err take_transitions(const char *body, const struct counts *c, struct tz *tz,
                                  struct fault *reterr)
 {
-    const char *index = body + c->time * 8, *types = index + c->time;
+    const char *index = body + (size_t)c->time * 8, *types = index + c->time;
 
     tz->first_offset_s = (int32_t)be32(types);
     tz->n = c->time;
@@ -85,7 +85,7 @@ static enum err take_transitions(const char *body, const struct counts *c, struc
         if (type >= c->type)
             return not_tzif(reterr, "a transition to nowhere");
         t->at_s = be64(body + i * 8);
-        t->offset_s = (int32_t)be32(types + (size_t)type * TYPE_SIZE);
+        t->offset_s = (int32_t)be32(types + type * TYPE_SIZE);
         if (i > 0 && t->at_s <= t[-1].at_s)
             return not_tzif(reterr, "transitions out of order");
     }
@@ -143,7 +143,7 @@ static enum err parse_body(struct slice rest, const struct counts *c, struct tz 
 enum err tz_parse(struct slice file, struct tz **ret, struct fault *reterr)
 {
     struct counts c;
-    char version;
+    char version = 0;
     size_t skip;
     enum err e = parse_header(&file, &version, &c, reterr);
 
