@@ -11,8 +11,9 @@ struct flags {
     unsigned overlap, paused; /* 0: allow, no */
     unsigned state;           /* an enum job_state; 0: any */
     unsigned priority;        /* an enum job_priority */
-    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s,
+    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s, per_second,
         every_ms; /* 0: not given */
+    bool dry_run;
 };
 
 #define FLAG_AT(field) offsetof(struct flags, field)

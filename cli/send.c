@@ -34,7 +34,7 @@ static void add_json(const struct send_order *o, const struct uuid *id, struct b
     buf_addf(out,
              "{\"id\":\"%s\",\"state\":\"%s\",\"type\":\"%s\",\"queue\":\"%s\","
              "\"priority\":\"%s\",\"url\":\"/v1/jobs/%s\"}",
-             text, s->delay_ms > 0 ? "scheduled" : "queued", s->type->name, s->queue,
+             text, job_state_name(submission_state(s)), s->type->name, s->queue,
              job_priority_name(s->priority), text);
 }
 

@@ -72,6 +72,17 @@ static bool is_name_char(char c)
     return is_letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
+bool job_key_is_valid(struct slice key)
+{
+    if (key.len == 0 || key.len > JOB_KEY_MAX)
+        return false;
+    for (size_t i = 0; i < key.len; i++) {
+        if ((uint8_t)key.ptr[i] < 0x20 || key.ptr[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 bool job_name_is_valid(struct slice name)
 {
     if (name.len == 0 || name.len > JOB_NAME_MAX || !is_letter(name.ptr[0]))

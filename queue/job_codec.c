@@ -4,13 +4,39 @@
 
 #define JOB_FIELDS_MIN 4 /* v, id, type, args: always there */
 
+static void add_str(msgpack_packer *pk, const char *name, struct slice text)
+{
+    if (text.len == 0)
+        return;
+    mp_str(pk, name);
+    msgpack_pack_str(pk, text.len);
+    msgpack_pack_str_body(pk, text.ptr, text.len);
+}
+
+static void add_raw(msgpack_packer *pk, const char *name, struct slice encoded)
+{
+    if (encoded.len == 0)
+        return;
+    mp_str(pk, name);
+    mp_raw(pk, encoded);
+}
+
+static void add_uuid(msgpack_packer *pk, const char *name, bool is_set, const struct uuid *id)
+{
+    if (!is_set)
+        return;
+    mp_str(pk, name);
+    mp_bin(pk, slice_of(id->bytes, UUID_LEN));
+}
+
 void job_encode(const struct job *job, struct buf *out)
 {
     msgpack_packer pk;
     size_t fields = JOB_FIELDS_MIN;
 
     fields += (job->max_attempts != 0) + (job->timeout_ms != 0) + (job->then.len != 0);
-    fields += job->has_parent;
+    fields += job->has_parent + job->has_batch + (job->retry.len != 0) + (job->expires_ms != 0);
+    fields += (job->key.len != 0) + (job->unique.len != 0) + (job->chain.len != 0);
     mp_packer(&pk, out);
     msgpack_pack_map(&pk, fields);
     mp_str(&pk, "v");
@@ -29,14 +55,17 @@ void job_encode(const struct job *job, struct buf *out)
         mp_str(&pk, "timeout_ms");
         msgpack_pack_uint32(&pk, job->timeout_ms);
     }
-    if (job->then.len != 0) {
-        mp_str(&pk, "then");
-        mp_raw(&pk, job->then);
+    add_raw(&pk, "then", job->then);
+    add_uuid(&pk, "parent", job->has_parent, &job->parent);
+    add_raw(&pk, "retry", job->retry);
+    if (job->expires_ms != 0) {
+        mp_str(&pk, "expires_ms");
+        msgpack_pack_uint64(&pk, job->expires_ms);
     }
-    if (job->has_parent) {
-        mp_str(&pk, "parent");
-        mp_bin(&pk, slice_of(job->parent.bytes, UUID_LEN));
-    }
+    add_str(&pk, "key", job->key);
+    add_str(&pk, "unique", job->unique);
+    add_uuid(&pk, "batch", job->has_batch, &job->batch);
+    add_raw(&pk, "chain", job->chain);
 }
 
 /* --- reading values -------------------------------------------------------------------------- */
@@ -149,7 +178,7 @@ static struct cursor cursor_of(struct slice bytes)
     return (struct cursor){p, p + bytes.len};
 }
 
-static bool as_uint(struct slice value, uint64_t min, uint64_t max, uint32_t *ret)
+static bool as_uint64(struct slice value, uint64_t min, uint64_t max, uint64_t *ret)
 {
     struct cursor c = cursor_of(value);
     unsigned sign_bit = (unsigned)(value.len - 1) * 8 - 1;
@@ -159,7 +188,17 @@ static bool as_uint(struct slice value, uint64_t min, uint64_t max, uint32_t *re
         return false;
     if (h.n < min || h.n > max)
         return false;
-    *ret = (uint32_t)h.n;
+    *ret = h.n;
+    return true;
+}
+
+static bool as_uint(struct slice value, uint64_t min, uint32_t max, uint32_t *ret)
+{
+    uint64_t n;
+
+    if (!as_uint64(value, min, max, &n))
+        return false;
+    *ret = (uint32_t)n;
     return true;
 }
 
@@ -225,20 +264,60 @@ static bool take_timeout_ms(struct slice value, struct job *ret)
     return as_uint(value, 1, JOB_TIMEOUT_MAX, &ret->timeout_ms);
 }
 
-static bool take_then(struct slice value, struct job *ret)
+static bool is_array_of_maps(struct slice value, size_t max)
 {
     struct cursor c = cursor_of(value);
     struct head h = take_head(&c);
     struct slice body;
 
-    ret->then = value;
-    if (h.kind != KIND_ARRAY || h.n > JOB_FOLLOW_MAX)
+    if (h.kind != KIND_ARRAY || h.n > max)
         return false;
     for (uint64_t i = 0; i < h.n; i++) {
         if (!as_kind(take_value(&c), KIND_MAP, &body))
             return false;
     }
     return true;
+}
+
+static bool take_then(struct slice value, struct job *ret)
+{
+    ret->then = value;
+    return is_array_of_maps(value, JOB_FOLLOW_MAX);
+}
+
+static bool take_chain(struct slice value, struct job *ret)
+{
+    ret->chain = value;
+    return is_array_of_maps(value, JOB_CHAIN_MAX);
+}
+
+static bool take_retry(struct slice value, struct job *ret)
+{
+    struct slice body;
+
+    ret->retry = value;
+    return as_kind(value, KIND_MAP, &body);
+}
+
+static bool take_expires_ms(struct slice value, struct job *ret)
+{
+    return as_uint64(value, 1, JOB_TIME_MAX, &ret->expires_ms);
+}
+
+static bool take_key(struct slice value, struct job *ret)
+{
+    return as_kind(value, KIND_STR, &ret->key) && job_key_is_valid(ret->key);
+}
+
+static bool take_unique(struct slice value, struct job *ret)
+{
+    return as_kind(value, KIND_STR, &ret->unique) && job_key_is_valid(ret->unique);
+}
+
+static bool take_batch(struct slice value, struct job *ret)
+{
+    ret->has_batch = true;
+    return as_uuid(value, &ret->batch);
 }
 
 static bool take_parent(struct slice value, struct job *ret)
@@ -249,6 +328,8 @@ static bool take_parent(struct slice value, struct job *ret)
 
 #define TEXT(x)  #x
 #define VALUE(x) TEXT(x)
+#define KEY_RULE \
+    "must be a string of 1 to " VALUE(JOB_KEY_MAX) " bytes without control characters"
 
 static const struct field {
     const char *name;
@@ -266,6 +347,12 @@ static const struct field {
     {"timeout_ms", take_timeout_ms, false, "must be an integer from 1 to 86400000"},
     {"then", take_then, false, "must be an array of at most " VALUE(JOB_FOLLOW_MAX) " maps"},
     {"parent", take_parent, false, "must be 16 bytes of binary"},
+    {"retry", take_retry, false, "must be a map"},
+    {"expires_ms", take_expires_ms, false, "must be a time in Unix ms"},
+    {"key", take_key, false, KEY_RULE},
+    {"unique", take_unique, false, KEY_RULE},
+    {"batch", take_batch, false, "must be 16 bytes of binary"},
+    {"chain", take_chain, false, "must be an array of at most " VALUE(JOB_CHAIN_MAX) " maps"},
 };
 
 static size_t find_field(struct slice key)

@@ -53,3 +53,18 @@ struct slice keys_active(const struct queue_keys *k, const char *consumer,
     must(len > 0 && len < KEYS_ACTIVE_SIZE);
     return slice_of(dst, (size_t)len);
 }
+
+void keys_batch(const struct uuid *id, char text[KEYS_BATCH][KEYS_BATCH_SIZE],
+                struct slice ret[KEYS_BATCH])
+{
+    static const char *const ends[KEYS_BATCH] = {"", ":left"};
+    char name[UUID_TEXT_SIZE];
+
+    (void)uuid_text(id, name);
+    for (size_t i = 0; i < KEYS_BATCH; i++) {
+        int len = snprintf(text[i], KEYS_BATCH_SIZE, "mr:batch:{%s}%s", name, ends[i]);
+
+        must(len > 0 && len < KEYS_BATCH_SIZE);
+        ret[i] = slice_of(text[i], (size_t)len);
+    }
+}

@@ -1,6 +1,7 @@
 /* keys: the names of everything that the queue keeps in Redis. No other file spells one.
  *
  *     mr:queues                    SET     names of the queues that were ever used
+ *     mr:salvage                   STRING  somebody looks for lost jobs
  *     mr:redis                     STRING  run id of the Redis whose AOF is known to be whole
  *     mr:{q}:ready:<priority>      LIST    jobs waiting; in at the left, out at the right
  *     mr:{q}:active:<consumer>     HASH    id -> priority digit and item, claimed and not settled
@@ -15,6 +16,9 @@
  *     mr:{q}:schedules:past        HASH    name -> what it did last, and how often
  *     mr:{q}:ticks                 ZSET    name, by its next tick in Unix ms
  *
+ *     mr:batch:{<id>}              HASH    a batch: counters, what follows it
+ *     mr:batch:{<id>}:left         SET     ids of its jobs that have not ended
+ *
  * The braces are a hash tag: all keys of one queue live in one Redis Cluster slot. */
 #ifndef QUEUE_KEYS_H
 #define QUEUE_KEYS_H
@@ -23,6 +27,7 @@
 
 #define KEYS_QUEUES       "mr:queues"
 #define KEYS_REDIS        "mr:redis"
+#define KEYS_SALVAGE      "mr:salvage"
 
 #define KEYS_CONSUMER_MAX 127 /* host:instance:boot */
 
@@ -73,5 +78,11 @@ MUST_USE enum err keys_init_schedules(struct schedule_keys *ret, const char *que
 /* The hash of that consumer's claims, written to dst. */
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE]);
+
+#define KEYS_BATCH      2 /* the batch, the jobs left */
+#define KEYS_BATCH_SIZE (UUID_TEXT_SIZE + 24)
+/* The names are written to text. */
+void keys_batch(const struct uuid *id, char text[KEYS_BATCH][KEYS_BATCH_SIZE],
+                struct slice ret[KEYS_BATCH]);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "queue/spec/walk.h"
 #include "queue/submission.h"
-#include "shared/civil.h"
+#include "shared/clock.h"
 #include "shared/json.h"
 
 struct fields {
@@ -83,7 +83,7 @@ static enum err take_paused(void *out, const msgpack_object *v, const struct pla
 static enum err take_time(const msgpack_object *v, uint64_t *ret_ms, const struct place *at,
                           struct spec_fault *ret)
 {
-    if (v->type != MSGPACK_OBJECT_STR || !civil_parse_rfc3339(mp_as_slice(v), ret_ms) ||
+    if (v->type != MSGPACK_OBJECT_STR || !clock_parse_rfc3339(mp_as_slice(v), ret_ms) ||
         *ret_ms == 0)
         return walk_fault(at, ret, "must be a time like 2026-11-25T08:30:00Z (RFC 3339)");
     return ERR_OK;
@@ -168,14 +168,31 @@ static void put_under_job(struct spec_fault *why, struct spec_fault *reterr)
     (void)snprintf(reterr->text, sizeof reterr->text, "%s", why->text);
 }
 
-static enum err check_queue(const struct fields *f, const struct submission *job,
-                            struct spec_fault *reterr)
+/* What says when a job runs, or that there may be no other, is said by the schedule. */
+static enum err refuse_foreign(const struct fields *f, struct spec_fault *reterr)
+{
+    static const struct {
+        const char *name, *pointer, *rule;
+    } foreign[] = {
+        {"delay_ms", "/job/delay_ms", "has no place here: the schedule says when the job runs"},
+        {"run_at", "/job/run_at", "has no place here: the schedule says when the job runs"},
+        {"expires_at", "/job/expires_at",
+         "has no place here: expires_in_ms counts from each tick"},
+        {"unique", "/job/unique",
+         "has no place here: overlap says whether there may be another"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+        if (mp_get(f->job, foreign[i].name) != NULL)
+            return spec_fault_set(reterr, foreign[i].pointer, "%s", foreign[i].rule);
+    }
+    return ERR_OK;
+}
+
+static enum err check_queue(const struct fields *f, struct spec_fault *reterr)
 {
     const msgpack_object *own = mp_get(f->job, "queue");
 
-    if (job->delay_ms > 0)
-        return spec_fault_set(reterr, "/job/delay_ms",
-                              "has no place here: the schedule says when the job runs");
     if (f->queue.len > 0 && own != NULL && !slice_eq(mp_as_slice(own), f->queue))
         return spec_fault_set(reterr, "/job/queue", "differs from the schedule's queue");
     return ERR_OK;
@@ -186,8 +203,10 @@ static enum err check_job(const struct fields *f, unsigned max_depth, struct sch
 {
     struct submission job;
     struct spec_fault why;
-    enum err e;
+    enum err e = refuse_foreign(f, reterr);
 
+    if (e != ERR_OK)
+        return e;
     json_from_msgpack(f->job, &b->job);
     if (buf_failed(&b->job)) {
         (void)spec_fault_set(reterr, "", "no memory for the job");
@@ -198,7 +217,7 @@ static enum err check_job(const struct fields *f, unsigned max_depth, struct sch
         put_under_job(&why, reterr);
         return e;
     }
-    e = check_queue(f, &job, reterr);
+    e = check_queue(f, reterr);
     (void)snprintf(b->s.type, sizeof b->s.type, "%s", job.type->name);
     (void)slice_to_cstr(f->queue.len > 0 ? f->queue : slice_str(job.queue), b->s.queue,
                         sizeof b->s.queue);

@@ -2,7 +2,7 @@
  *
  *     {"cron": "0 3 * * *", "timezone"?: "Europe/Berlin"  |  "every_ms": 60000,
  *      "queue"?, "missed"?: "skip" | "one" | "all", "overlap"?: "allow" | "skip", "paused"?, "start_at"?, "end_at"?,
- *      "job": {a submission (submission.h) without delay_ms}}
+ *      "job": {a submission (submission.h) without delay_ms, run_at, expires_at and unique}}
  *
  * Everything is checked here, the job too; a fault names the field by JSON pointer. */
 #ifndef QUEUE_SCHEDULE_BODY_H

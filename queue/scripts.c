@@ -95,6 +95,18 @@ TEXT move_schedule_remove[] = {
 TEXT move_schedule_list[] = {
 #include "queue/lua/schedule_list.lua.inc"
 };
+TEXT move_batch_open[] = {
+#include "queue/lua/batch_open.lua.inc"
+};
+TEXT move_batch_end[] = {
+#include "queue/lua/batch_end.lua.inc"
+};
+TEXT move_batch_close[] = {
+#include "queue/lua/batch_close.lua.inc"
+};
+TEXT move_batch_look[] = {
+#include "queue/lua/batch_look.lua.inc"
+};
 #undef TEXT
 /* clang-format on */
 
@@ -153,6 +165,10 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                     move_list,
                     {part_keys, part_state, part_id, part_ready, NULL}},
     [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, NULL}},
+    [QUEUE_BATCH_OPEN] = {"batch_open", PRODUCES, move_batch_open, {NULL}},
+    [QUEUE_BATCH_END] = {"batch_end", DRAINS, move_batch_end, {NULL}},
+    [QUEUE_BATCH_CLOSE] = {"batch_close", DRAINS, move_batch_close, {NULL}},
+    [QUEUE_BATCH_LOOK] = {"batch_look", LOOKS, move_batch_look, {NULL}},
     [QUEUE_WORKERS] = {"workers", LOOKS, move_workers, {part_keys, part_time, NULL}},
     [QUEUE_SCHEDULE_DUE] = {"schedule_due",
                             DRAINS,

@@ -28,21 +28,51 @@ struct spec_type {
 const struct spec_type *spec_find(const char *type); /* NULL: no such type */
 const struct spec_type *spec_table(size_t *ret_n);
 
-/* --- follow-ups (`then`) --------------------------------------------------------------------- */
-enum follow_on {
-    FOLLOW_ON_SUCCESS,
-    FOLLOW_ON_FAILURE,
-    FOLLOW_ALWAYS
-}; /* "success" (default), "failure", "always" */
-struct follow_up {
-    const struct spec_type *type;
-    enum follow_on on;
-    char queue[JOB_NAME_MAX + 1];
-    const msgpack_object *args;
+/* --- how long to wait between attempts ---------------------------------------------------------
+ *     {"policy"?: "exponential" (default) | "fixed" | "list", "base_ms"?, "cap_ms"?,
+ *      "jitter_pct"?: 0..100 (default 50), "delays_ms"?: [1..32 of 0..604800000]}
+ * exponential: base_ms * 2^n, at most cap_ms; fixed: base_ms each time; list: one after the other,
+ * the last again and again. base_ms and cap_ms left out: the worker's own. jitter_pct: so much of the
+ * delay is left to chance, downwards: 50 gives something between half and the whole. */
+#define SPEC_RETRY_DELAY_MAX  604800000u
+#define SPEC_RETRY_DELAYS_MAX 32
+enum retry_kind { RETRY_EXPONENTIAL, RETRY_FIXED, RETRY_LIST };
+struct retry_policy {
+    enum retry_kind kind;
+    uint32_t base_ms, cap_ms; /* 0: the worker's own */
+    uint32_t jitter_pct;
+    uint32_t delays_ms[SPEC_RETRY_DELAYS_MAX];
+    size_t n_delays;
 };
-/* Checks the array whole; fills at most JOB_FOLLOW_MAX entries of ret (may be NULL). */
-MUST_USE enum err spec_follow_ups(const msgpack_object *then, struct follow_up *ret,
+struct place;
+MUST_USE enum err spec_retry_parse(const msgpack_object *o, const struct place *at,
+                                   struct retry_policy *ret, struct spec_fault *reterr);
+
+/* --- a job as users write it (queue/spec/job.h) ------------------------------------------------- */
+#define SPEC_DELAY_MAX 31536000000u /* a year */
+/* of the parent: "success" (default), "failure", "always" */
+enum follow_on { FOLLOW_ON_SUCCESS, FOLLOW_ON_FAILURE, FOLLOW_ALWAYS };
+/* When the key is held by a live job: refuse the new one, answer with the old one, or take the old one's
+ * place (as long as it has not been claimed). */
+enum unique_policy { UNIQUE_REJECT, UNIQUE_KEEP, UNIQUE_REPLACE };
+struct spec_job {
+    const struct spec_type *type;
+    char queue[JOB_NAME_MAX + 1];
+    const msgpack_object *args, *retry, *then, *chain; /* the last three: NULL when not given */
+    enum job_priority priority;                        /* normal when not given */
+    bool has_priority;
+    uint32_t max_attempts, timeout_ms;                          /* 0: the type's default */
+    uint64_t delay_ms, run_at_ms, expires_in_ms, expires_at_ms; /* 0: not given */
+    struct slice key, unique;
+    uint64_t unique_window_ms; /* 0: for as long as the job lives */
+    enum unique_policy unique_policy;
+    enum follow_on on; /* follow-ups */
+};
+/* Check the array whole; fill at most JOB_FOLLOW_MAX or JOB_CHAIN_MAX entries of ret (may be NULL). */
+MUST_USE enum err spec_follow_ups(const msgpack_object *then, struct spec_job *ret,
                                   size_t *ret_n, struct spec_fault *reterr);
+MUST_USE enum err spec_chain(const msgpack_object *chain, struct spec_job *ret, size_t *ret_n,
+                             struct spec_fault *reterr);
 
 /* --- noop, for tests and measuring: {"payload"?: any, "work_ms"?: 0..60000, "fail_attempts"?: 0..100,
  *     "fail_final"?: bool} -------------------------------------------------------------------------- */

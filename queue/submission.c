@@ -1,143 +1,49 @@
 #include "queue/submission.h"
 
-#include "queue/spec/walk.h"
+#include "queue/spec/job.h"
 #include "shared/clock.h"
 #include "shared/json.h"
 
-struct fields {
-    struct slice type, queue;
-    const msgpack_object *args, *then;
-    enum job_priority priority;
-    uint32_t max_attempts, timeout_ms;
-    uint64_t delay_ms;
-};
-
-static enum err take_type(void *out, const msgpack_object *v, const struct place *at,
-                          struct spec_fault *ret)
+static struct slice pack(const msgpack_object *o, struct buf *out)
 {
-    struct fields *f = out;
+    msgpack_packer pk;
 
-    return walk_name(v, &f->type, at, ret);
+    if (o == NULL || (o->type == MSGPACK_OBJECT_ARRAY && o->via.array.size == 0))
+        return slice_of("", 0);
+    mp_packer(&pk, out);
+    msgpack_pack_object(&pk, *o);
+    return buf_slice(out);
 }
 
-static enum err take_queue(void *out, const msgpack_object *v, const struct place *at,
-                           struct spec_fault *ret)
+static uint64_t expiry_of(const struct spec_job *f)
 {
-    struct fields *f = out;
-
-    return walk_name(v, &f->queue, at, ret);
+    return f->expires_in_ms > 0 ? clock_wall_ms() + f->expires_in_ms : f->expires_at_ms;
 }
 
-static enum err take_args(void *out, const msgpack_object *v, const struct place *at,
-                          struct spec_fault *ret)
-{
-    struct fields *f = out;
-
-    if (v->type != MSGPACK_OBJECT_MAP)
-        return walk_fault(at, ret, "must be an object");
-    f->args = v;
-    return ERR_OK;
-}
-
-static enum err take_then(void *out, const msgpack_object *v, const struct place *at,
-                          struct spec_fault *ret)
-{
-    struct fields *f = out;
-
-    (void)at;
-    f->then = v;
-    return spec_follow_ups(v, NULL, NULL, ret);
-}
-
-static enum err take_priority(void *out, const msgpack_object *v, const struct place *at,
-                              struct spec_fault *ret)
-{
-    static const struct walk_word words[] = {{"critical", JOB_PRIORITY_CRITICAL},
-                                             {"high", JOB_PRIORITY_HIGH},
-                                             {"normal", JOB_PRIORITY_NORMAL},
-                                             {"low", JOB_PRIORITY_LOW}};
-    struct fields *f = out;
-    int value;
-    enum err e = walk_word(v, (struct walk_words){words, COUNT_OF(words), COUNT_OF(words)},
-                           &value, at, ret);
-
-    if (e == ERR_OK)
-        f->priority = (enum job_priority)value;
-    return e;
-}
-
-static enum err take_max_attempts(void *out, const msgpack_object *v, const struct place *at,
-                                  struct spec_fault *ret)
-{
-    struct fields *f = out;
-
-    return walk_uint(v, 1, JOB_ATTEMPTS_MAX, &f->max_attempts, at, ret);
-}
-
-static enum err take_timeout(void *out, const msgpack_object *v, const struct place *at,
-                             struct spec_fault *ret)
-{
-    struct fields *f = out;
-
-    return walk_uint(v, 1, JOB_TIMEOUT_MAX, &f->timeout_ms, at, ret);
-}
-
-static enum err take_delay(void *out, const msgpack_object *v, const struct place *at,
-                           struct spec_fault *ret)
-{
-    struct fields *f = out;
-
-    if (v->type != MSGPACK_OBJECT_POSITIVE_INTEGER || v->via.u64 > SUBMISSION_DELAY_MAX)
-        return walk_fault(at, ret, "must be an integer from 0 to %llu",
-                          (unsigned long long)SUBMISSION_DELAY_MAX);
-    f->delay_ms = v->via.u64;
-    return ERR_OK;
-}
-
-static const struct walk_field fields[] = {
-    {"type", take_type, true},
-    {"args", take_args, true},
-    {"queue", take_queue, false},
-    {"priority", take_priority, false},
-    {"max_attempts", take_max_attempts, false},
-    {"timeout_ms", take_timeout, false},
-    {"delay_ms", take_delay, false},
-    {"then", take_then, false},
-};
-
-static enum err unknown_type(struct slice type, struct spec_fault *ret)
-{
-    char known[128] = "";
-    size_t n, used = 0;
-    const struct spec_type *all = spec_table(&n);
-
-    for (size_t i = 0; i < n && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
-                                 all[i].name);
-    return spec_fault_set(ret, "/type",
-                          "there is no job type \"" SLICE_FMT "\"; known here: %s",
-                          SLICE_ARG(type), known);
-}
-
-static enum err encode(const struct fields *f, struct submission *s, struct spec_fault *reterr)
+static enum err encode(const struct spec_job *f, struct submission *s,
+                       struct spec_fault *reterr)
 {
     AUTO(buf_done) struct buf args = {0};
     AUTO(buf_done) struct buf then = {0};
+    AUTO(buf_done) struct buf retry = {0};
+    AUTO(buf_done) struct buf chain = {0};
     struct job job = {
-        .id = s->id, .max_attempts = f->max_attempts, .timeout_ms = f->timeout_ms};
-    msgpack_packer pk;
+        .id = s->id,
+        .max_attempts = f->max_attempts,
+        .timeout_ms = f->timeout_ms,
+        .args = pack(f->args, &args),
+        .then = pack(f->then, &then),
+        .retry = pack(f->retry, &retry),
+        .chain = pack(f->chain, &chain),
+        .expires_ms = expiry_of(f),
+        .key = f->key,
+        .unique = f->unique,
+    };
 
-    mp_packer(&pk, &args);
-    msgpack_pack_object(&pk, *f->args);
-    if (f->then != NULL && f->then->via.array.size > 0) {
-        mp_packer(&pk, &then);
-        msgpack_pack_object(&pk, *f->then);
-    }
-    (void)slice_to_cstr(f->type, job.type, sizeof job.type);
-    job.args = buf_slice(&args);
-    job.then = buf_slice(&then);
+    (void)slice_to_cstr(slice_str(f->type->name), job.type, sizeof job.type);
     job_encode(&job, &s->item);
-    if (buf_failed(&args) || buf_failed(&then) || buf_failed(&s->item)) {
+    if (buf_failed(&args) || buf_failed(&then) || buf_failed(&retry) || buf_failed(&chain) ||
+        buf_failed(&s->item)) {
         (void)spec_fault_set(reterr, "", "no memory to encode the job");
         return ERR_NOMEM;
     }
@@ -149,11 +55,11 @@ static enum err encode(const struct fields *f, struct submission *s, struct spec
 }
 
 /* Known to the protocol, not served by this version's workers: better said now than in a dead job. */
-static enum err refuse_unserved(const struct fields *f, struct spec_fault *reterr)
+static enum err refuse_unserved(const struct spec_job *f, struct spec_fault *reterr)
 {
     const msgpack_object *source = mp_get(f->args, "source");
 
-    if (!slice_is(f->type, "image") || source == NULL || mp_get(source, "url") == NULL)
+    if (strcmp(f->type->name, "image") != 0 || source == NULL || mp_get(source, "url") == NULL)
         return ERR_OK;
     return spec_fault_set(reterr, "/args/source/url",
                           "is not served by this version: upload the file, or name a path");
@@ -162,25 +68,21 @@ static enum err refuse_unserved(const struct fields *f, struct spec_fault *reter
 static enum err build(const msgpack_object *root, struct submission *s,
                       struct spec_fault *reterr)
 {
-    struct fields f = {.priority = JOB_PRIORITY_NORMAL};
     struct place at = place_root("");
-    enum err e = walk_map(root, WALK_TABLE(fields), &f, &at, reterr);
+    struct spec_job f;
+    enum err e = spec_job_parse(root, SPEC_SUBMITTED, &at, &f, reterr);
 
-    if (e != ERR_OK)
-        return e;
-    (void)slice_to_cstr(f.type, s->queue, sizeof s->queue); /* a name: fits */
-    s->type = spec_find(s->queue);
-    if (s->type == NULL)
-        return unknown_type(f.type, reterr);
-    e = s->type->check(f.args, "/args", reterr);
     if (e == ERR_OK)
         e = refuse_unserved(&f, reterr);
     if (e != ERR_OK)
         return e;
-    (void)slice_to_cstr(f.queue.len > 0 ? f.queue : slice_str(s->type->default_queue), s->queue,
-                        sizeof s->queue);
+    s->type = f.type;
+    memcpy(s->queue, f.queue, sizeof s->queue);
     s->priority = f.priority;
-    s->delay_ms = f.delay_ms;
+    s->due_ms = f.delay_ms > 0 ? clock_wall_ms() + f.delay_ms : f.run_at_ms;
+    s->unique_window_ms = f.unique_window_ms;
+    s->unique_policy = f.unique_policy;
+    (void)slice_to_cstr(f.unique, s->unique, sizeof s->unique);
     return encode(&f, s, reterr);
 }
 
@@ -232,12 +134,17 @@ void submission_done(struct submission *s)
     buf_done(&s->item);
 }
 
+enum job_state submission_state(const struct submission *s)
+{
+    return s->due_ms > clock_wall_ms() ? JOB_SCHEDULED : JOB_QUEUED;
+}
+
 struct producer_job submission_job(const struct submission *s)
 {
     return (struct producer_job){
         .queue = s->queue,
         .priority = s->priority,
-        .due_ms = s->delay_ms == 0 ? 0 : clock_wall_ms() + s->delay_ms,
+        .due_ms = s->due_ms,
         .id = s->id,
         .type = s->type->name,
         .item = buf_slice(&s->item),

@@ -1,7 +1,8 @@
 /* submission: a job as a user writes it in JSON, made into an envelope: for the API and the
  * command line alike.
  *
- *     {"type": "image", "args": {…}, "queue"?, "priority"?, "max_attempts"?, "timeout_ms"?, "delay_ms"?, "then"?}
+ *     {"type": "image", "args": {…}, "queue"?, "priority"?, "key"?, "max_attempts"?, "timeout_ms"?, "retry"?,
+ *      "delay_ms"? or "run_at"?, "expires_in_ms"? or "expires_at"?, "unique"?, "then"?, "chain"?}
  *
  * Everything is checked here: the JSON, the fields, the args against the type (queue/spec.h), the
  * follow-ups, the size of the envelope. A fault names the field by JSON pointer ("" when the JSON itself is at fault). */
@@ -11,14 +12,15 @@
 #include "queue/producer.h"
 #include "queue/spec.h"
 
-#define SUBMISSION_DELAY_MAX 31536000000u /* a year */
-
 struct submission {
     struct uuid id; /* new */
     const struct spec_type *type;
     char queue[JOB_NAME_MAX + 1];
     enum job_priority priority;
-    uint64_t delay_ms;
+    uint64_t due_ms;              /* Unix ms; 0: now */
+    char unique[JOB_KEY_MAX + 1]; /* "": none */
+    uint64_t unique_window_ms;    /* 0: for as long as the job lives */
+    enum unique_policy unique_policy;
     struct buf item; /* encoded; freed by submission_done() */
 };
 
@@ -26,6 +28,8 @@ struct submission {
 MUST_USE enum err submission_parse(struct slice json, unsigned max_depth,
                                    struct submission *ret, struct spec_fault *reterr);
 void submission_done(struct submission *s);
+/* Queued or scheduled, as it will be once it is taken now. */
+enum job_state submission_state(const struct submission *s);
 /* What the producer takes; borrows from s. */
 struct producer_job submission_job(const struct submission *s);
 

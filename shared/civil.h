@@ -5,8 +5,7 @@
 #ifndef SHARED_CIVIL_H
 #define SHARED_CIVIL_H
 
-#include "shared/err.h"
-#include "shared/slice.h"
+#include "shared/base.h"
 
 #define CIVIL_DAY_S 86400
 #define CIVIL_MAX_S INT64_C(253402300799) /* 9999-12-31T23:59:59 */
@@ -25,9 +24,5 @@ unsigned civil_month_days(int year, unsigned month);
 /* Of any civil second whose year is 0..9999. */
 struct civil civil_of(int64_t civil_s);
 int64_t civil_seconds(const struct civil *c);
-
-/* "2026-11-25T08:30:00Z", with an offset in place of Z, with a fraction of up to nine digits (of which
- * milliseconds are kept): RFC 3339. Unix ms from 1970 on. False: it is none. */
-MUST_USE bool civil_parse_rfc3339(struct slice text, uint64_t *ret_ms);
 
 #endif

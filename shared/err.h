@@ -24,7 +24,10 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_RETRY, ERR_CLASS_FINAL, ERR_CLASS_BUG
     X(UNSUPPORTED, -12, FINAL, "kind of input that is not supported")   \
     X(IO,          -13, RETRY, "file or disk error")                    \
     X(CRASHED,     -14, RETRY, "the process that did the work died")    \
-    X(STALE,       -15, FINAL, "a newer attempt owns the job")
+    X(STALE,       -15, FINAL, "a newer attempt owns the job")          \
+    X(EXISTS,      -16, FINAL, "another one of it is there already")    \
+    X(EXPIRED,     -17, FINAL, "too late to begin it")                  \
+    X(LIMITED,     -18, RETRY, "a limit of the queue is reached")
 /* clang-format on */
 
 enum err {

@@ -279,5 +279,6 @@ void daemon_start(struct daemon *d)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);
     ticker_start(d->ticker);
+    salvage_start(d->salvage);
     loop_ready(d->sv.loop, "taking jobs");
 }

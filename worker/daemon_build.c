@@ -183,6 +183,20 @@ static enum err build_ticker(struct daemon *d, struct fault *reterr)
         &d->ticker, reterr);
 }
 
+static enum err build_salvage(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+
+    return salvage_new(loop_uv(d->sv.loop),
+                       &(struct salvage_options){.redis = d->sv.redis,
+                                                 .pg = d->sv.pg,
+                                                 .producer = d->sv.producer,
+                                                 .look_ms = (uint32_t)opt->salvage_look_ms,
+                                                 .grace_ms = (uint32_t)opt->salvage_grace_ms,
+                                                 .log = &d->sv.log},
+                       &d->salvage, reterr);
+}
+
 static enum err build(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
@@ -206,6 +220,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_lanes(d, reterr);
     if (e == ERR_OK)
         e = build_ticker(d, reterr);
+    if (e == ERR_OK)
+        e = build_salvage(d, reterr);
     if (e == ERR_OK && opt->metrics_listen != NULL)
         e = metrics_listener_new(loop_uv(d->sv.loop), opt->metrics_listen, d->sv.metrics,
                                  &d->sv.log, &d->listener, reterr);

@@ -35,6 +35,7 @@ static void close_consumers(struct daemon *d)
     }
 CLOSE_PART(reaper, d->reaper)
 CLOSE_PART(ticker, d->ticker)
+CLOSE_PART(salvage, d->salvage)
 CLOSE_PART(producer, d->sv.producer)
 CLOSE_PART(ledger, d->sv.ledger)
 CLOSE_PART(render_pool, d->sv.pool)
@@ -43,9 +44,10 @@ CLOSE_PART(metrics_listener, d->listener)
 CLOSE_PART(redis, d->sv.redis)
 CLOSE_PART(pg, d->sv.pg)
 
-/* Both at once: closing the connections ends the statements that the ledger waits for. */
+/* All at once: closing the connections ends the statements that the others wait for. */
 static void close_record(struct daemon *d)
 {
+    close_salvage(d);
     close_ledger(d);
     close_pg(d);
 }

@@ -7,6 +7,7 @@
 #define WORKER_DAEMON_INTERNAL_H
 
 #include "queue/reaper.h"
+#include "queue/salvage.h"
 #include "queue/ticker.h"
 #include "worker/daemon.h"
 #include "worker/instance.h"
@@ -25,6 +26,7 @@ struct daemon {
     struct reaper *reaper;
     struct ticker *ticker;
     struct counter *ticks[DAEMON_TICKS];
+    struct salvage *salvage;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
     bool started, schema_ok, asking, draining, closing;

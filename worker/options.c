@@ -39,6 +39,8 @@ static const struct cfg_key keys[] = {
     {"PG_CONNECTIONS",  CFG_COUNT, AT(pg_connections), "2",      "1",  "64", 0, "connections to PostgreSQL"},
     {"PG_PREPARED",     CFG_BOOL,  AT(pg_prepared),    "true",   NULL, NULL, 0, "use named prepared statements; off behind pgbouncer in transaction mode"},
     {"LEDGER_HELD",     CFG_COUNT, AT(ledger_held),    "10000",  "100", "1000000", 0, "results kept in memory while PostgreSQL is away; then the worker takes no more jobs"},
+    {"SALVAGE_LOOK",    CFG_MS,    AT(salvage_look_ms), "1m",    "100ms", "1d", 0, "how often some worker looks for jobs whose row waits for an attempt and which Redis has lost"},
+    {"SALVAGE_GRACE",   CFG_MS,    AT(salvage_grace_ms), "1m",   "0ms", "1d", 0, "how long after its next attempt was due such a job counts as lost"},
     {"METRICS_LISTEN",  CFG_TEXT,  AT(metrics_listen), NULL,     NULL, NULL, 0, "where Prometheus finds this worker's metrics: a numeric host:port or [v6]:port; nowhere when unset"},
     {"LOG_LEVEL",       CFG_CHOICE, AT(log_level),     "info",   "debug|info|warn|error|off", NULL, 0, "least serious event that is logged"},
     {"LOG_FORMAT",      CFG_CHOICE, AT(log_format),    "auto",   "auto|text|json", NULL, 0, "auto: text on a terminal, else one JSON line an event"},

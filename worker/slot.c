@@ -1,5 +1,6 @@
 #include "worker/slot_internal.h"
 
+#include "queue/spec/walk.h"
 #include "shared/clock.h"
 #include "shared/failpoint.h"
 #include "shared/json.h"
@@ -7,6 +8,7 @@
 #include "worker/verdict.h"
 
 #define MALFORMED_TYPE "malformed"
+#define AGAIN_MS       250 /* between tries of what cannot be begun now */
 
 static step_fn recall, run;
 static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run};
@@ -94,23 +96,55 @@ static enum err check_args(struct slot *s, struct fault *reterr)
     return ERR_OK;
 }
 
-/* Follow-ups from other programs are checked before the job runs, not after its effects. */
-static enum err check_follow_ups(struct slot *s, struct fault *reterr)
+typedef enum err check_list_fn(const msgpack_object *list, struct spec_job *ret, size_t *ret_n,
+                               struct spec_fault *reterr);
+
+/* What comes next, from other programs, is checked before the job runs, not after its effects. */
+static enum err check_list(struct slot *s, struct slice *list, check_list_fn *check,
+                           struct fault *reterr)
 {
     struct mp_limits limits = MP_LIMITS_DEFAULT;
     struct spec_fault why;
-    msgpack_object then;
+    msgpack_object o;
     size_t n;
 
-    if (s->job.then.len == 0)
+    if (list->len == 0)
         return ERR_OK;
-    if (mp_parse(s->job.then, &limits, &s->zone, &then, reterr) != ERR_OK)
+    if (mp_parse(*list, &limits, &s->zone, &o, reterr) != ERR_OK)
         return reterr->err;
-    if (spec_follow_ups(&then, NULL, &n, &why) != ERR_OK) {
-        s->job.then = slice_of("", 0);
+    if (check(&o, NULL, &n, &why) != ERR_OK) {
+        *list = slice_of("", 0);
         return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
     }
     return ERR_OK;
+}
+
+static enum err take_retry(struct slot *s, struct fault *reterr)
+{
+    struct mp_limits limits = MP_LIMITS_DEFAULT;
+    struct place at = place_root("/retry");
+    struct spec_fault why;
+    msgpack_object o;
+
+    if (s->job.retry.len == 0)
+        return ERR_OK;
+    if (mp_parse(s->job.retry, &limits, &s->zone, &o, reterr) != ERR_OK)
+        return reterr->err;
+    if (spec_retry_parse(&o, &at, &s->retry, &why) != ERR_OK)
+        return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
+    s->has_retry = true;
+    return ERR_OK;
+}
+
+static enum err check_job(struct slot *s, struct fault *reterr)
+{
+    enum err e = check_args(s, reterr);
+
+    if (e == ERR_OK)
+        e = check_list(s, &s->job.then, spec_follow_ups, reterr);
+    if (e == ERR_OK)
+        e = check_list(s, &s->job.chain, spec_chain, reterr);
+    return e == ERR_OK ? take_retry(s, reterr) : e;
 }
 
 static enum err admit(struct slot *s, struct fault *reterr)
@@ -123,7 +157,7 @@ static enum err admit(struct slot *s, struct fault *reterr)
         return reterr->err;
     }
     s->job.id = s->claim.id; /* the one that everybody else goes by */
-    if (check_args(s, reterr) != ERR_OK || check_follow_ups(s, reterr) != ERR_OK)
+    if (check_job(s, reterr) != ERR_OK)
         return reterr->err;
     if (counted > s->max_attempts) {
         s->max_attempts = counted - 1;
@@ -205,6 +239,7 @@ static void ended(struct flow *f)
     free_outputs(s);
     buf_done(&s->item);
     buf_done(&s->result);
+    buf_done(&s->batch.then);
     msgpack_zone_destroy(&s->zone);
     free(s);
 }
@@ -284,6 +319,17 @@ void slot_stop(struct slot *s, enum slot_stop why)
         s->stop = why;
     if (first && s->running)
         s->handler->stop(s);
+}
+
+void slot_wake_later(struct slot *s)
+{
+    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
+}
+
+const struct step *slot_wait_then(struct slot *s, const struct step *next)
+{
+    slot_wake_later(s);
+    return flow_await(&s->flow, ERR_OK, next);
 }
 
 void slot_tick(struct slot *s, uint64_t now_ms)

@@ -1,6 +1,6 @@
 /* slot: one claimed job from claim to settlement, and one flow that says how.
  *
- *     recall --> run --> judge --> record --> review --> follow --> settle --> (freed)
+ *     recall --> run --> judge --> record --> review --> follow, batch --> settle --> (freed)
  *        \         \        \____________________________________/
  *         \         \--- dropped: the lease was lost, nothing more is written
  *          \--> the row is terminal already (a worker died between row and settle): follow, settle
@@ -12,6 +12,7 @@
 #ifndef WORKER_SLOT_H
 #define WORKER_SLOT_H
 
+#include "queue/batch.h"
 #include "queue/consumer.h"
 #include "queue/spec.h"
 #include "shared/flow.h"
@@ -52,6 +53,8 @@ struct slot {
     msgpack_zone zone;
     msgpack_object args;
     uint32_t max_attempts, timeout_ms;
+    struct retry_policy retry;
+    bool has_retry;
     const struct handler *handler;
     void *work; /* the handler's own */
 
@@ -70,7 +73,12 @@ struct slot {
     enum job_state state; /* what judge decided */
     uint64_t delay_ms;
     bool release;
-    size_t follow_next;
+    size_t follow_next; /* of the job, then of its batch */
+    struct {
+        bool asked, over, closed;
+        struct batch_tally tally; /* over: this job was the last */
+        struct buf then;
+    } batch;
 };
 
 /* Takes on a claim: copies it and starts the flow. Gives NULL when memory is short (the caller releases it). */

@@ -22,7 +22,7 @@ static void reply_accepted(struct request *rq, const struct submission *s)
     n = snprintf(body, sizeof body,
                  "{\"id\":\"%s\",\"state\":\"%s\",\"type\":\"%s\",\"queue\":\"%s\","
                  "\"priority\":\"%s\",\"url\":\"%s\"}",
-                 id, s->delay_ms > 0 ? "scheduled" : "queued", s->type->name, s->queue,
+                 id, job_state_name(submission_state(s)), s->type->name, s->queue,
                  job_priority_name(s->priority), location);
     reply_send(rq, &(struct reply){.status = 202,
                                    .content_type = "application/json",

@@ -52,7 +52,7 @@ static void check_image(const msgpack_object *o)
 
 static void check_follow_ups(const msgpack_object *o)
 {
-    struct follow_up ups[JOB_FOLLOW_MAX];
+    struct spec_job ups[JOB_FOLLOW_MAX];
     struct spec_fault told = {"", ""};
     size_t n = 0;
     enum err e = spec_follow_ups(o, ups, &n, &told);

@@ -7,7 +7,7 @@ jobs.json       {name, job, hex}    encoding job gives exactly hex, and decoding
 foreign.json    {name, job, hex}    decoding hex gives job; our own encoder would have written it in another way
 malformed.json  {name, hex, error}  decoding hex fails, and the text begins with error
 
-In job, id and parent are UUIDs as text; fields that are not there are not in the envelope either.
+In job, id, parent and batch are UUIDs as text; fields that are not there are not in the envelope either.
 """
 import json
 import os
@@ -19,14 +19,16 @@ import msgpack
 HERE = os.path.dirname(os.path.abspath(__file__))
 ID = "019a0b5c-7d3e-7abc-8def-0123456789ab"
 PARENT = "019a0b5c-7000-7000-8000-00000000002a"
-ORDER = ["v", "id", "type", "args", "max_attempts", "timeout_ms", "then", "parent"]
+BATCH = "019a0b5c-7100-7000-8000-00000000002b"
+ORDER = ["v", "id", "type", "args", "max_attempts", "timeout_ms", "then", "parent", "retry", "expires_ms", "key", "unique", "batch",
+         "chain"]
 
 
 def envelope(job):
     out = {"v": 1}
     for key in ORDER[1:]:
         if key in job:
-            out[key] = uuid.UUID(job[key]).bytes if key in ("id", "parent") else job[key]
+            out[key] = uuid.UUID(job[key]).bytes if key in ("id", "parent", "batch") else job[key]
     return out
 
 
@@ -63,6 +65,12 @@ JOBS = [
                                       {"sharpen": {}}]},
                              {"name": "thumb", "ops": [{"resize": {"width": 160}}], "format": "jpeg"}]},
         "then": [{"type": "webhook", "args": {"url": "https://example.com/hook"}}]}),
+    ("every later field", {
+        "id": ID, "type": "noop", "args": {}, "retry": {"policy": "list", "delays_ms": [0, 1000]}, "expires_ms": 1896076800250,
+        "key": "tenant 7", "unique": "Grüße", "batch": BATCH,
+        "chain": [{"type": "noop", "args": {"work_ms": 1}}, {"type": "webhook", "args": {"url": "https://example.com/"}}]}),
+    ("limits of the later fields", {"id": ID, "type": "noop", "args": {}, "retry": {}, "expires_ms": 253402300799999, "key": "k" * 128,
+                                    "unique": "u" * 128, "chain": [{}] * 16}),
     ("limits", {"id": "ffffffff-ffff-ffff-ffff-ffffffffffff", "type": "a" * 64, "args": {}, "max_attempts": 100,
                 "timeout_ms": 86400000}),
     ("nil id, no follow-ups", {"id": "00000000-0000-0000-0000-000000000000", "type": "x.y_z-1", "args": {}, "then": []}),
@@ -129,6 +137,19 @@ MALFORMED = [
     ("too many follow-ups", pack(with_(then=[{}] * 17)), "then must be"),
     ("parent as text", pack(with_(parent=PARENT)), "parent must be"),
     ("parent nil", pack(with_(parent=None)), "parent must be"),
+    ("retry a list", pack(with_(retry=[])), "retry must be"),
+    ("no expiry", pack(with_(expires_ms=0)), "expires_ms must be"),
+    ("expiry after the year 9999", pack(with_(expires_ms=253402300800000)), "expires_ms must be"),
+    ("key empty", pack(with_(key="")), "key must be"),
+    ("key too long", pack(with_(key="k" * 129)), "key must be"),
+    ("key of two lines", pack(with_(key="a\nb")), "key must be"),
+    ("key as binary", pack(with_(key=b"k")), "key must be"),
+    ("unique too long", pack(with_(unique="u" * 129)), "unique must be"),
+    ("unique with DEL", pack(with_(unique="\x7f")), "unique must be"),
+    ("batch as text", pack(with_(batch=BATCH)), "batch must be"),
+    ("chain a map", pack(with_(chain={})), "chain must be"),
+    ("chain of numbers", pack(with_(chain=[1])), "chain must be"),
+    ("chain too long", pack(with_(chain=[{}] * 17)), "chain must be"),
     ("unknown field", pack(with_(priority="high")), "priority is not a known field"),
 ]
 

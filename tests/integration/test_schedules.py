@@ -45,6 +45,9 @@ def schedules(stack):
     ({"job": {"type": "nothing", "args": {}}}, "/job/type", "no job type"),
     ({"job": {"type": "noop", "args": {"work_ms": -1}}}, "/job/args/work_ms", "must be"),
     ({"job": {**NOOP, "delay_ms": 5}}, "/job/delay_ms", "no place"),
+    ({"job": {**NOOP, "run_at": "2040-01-01T00:00:00Z"}}, "/job/run_at", "no place"),
+    ({"job": {**NOOP, "expires_at": "2040-01-01T00:00:00Z"}}, "/job/expires_at", "no place"),
+    ({"job": {**NOOP, "unique": "u"}}, "/job/unique", "no place"),
     ({"queue": "a", "job": {**NOOP, "queue": "b"}}, "/job/queue", "differs"),
 ])
 def test_wrong_field_is_named(schedules, change, pointer, words):

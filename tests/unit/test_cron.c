@@ -5,14 +5,14 @@
 
 #include <cmocka.h>
 
-#include "shared/civil.h"
+#include "shared/clock.h"
 #include "shared/cron.h"
 
 static int64_t unix_of(const char *text)
 {
     uint64_t ms;
 
-    if (!civil_parse_rfc3339(slice_str(text), &ms))
+    if (!clock_parse_rfc3339(slice_str(text), &ms))
         fail_msg("not a time: %s", text);
     return (int64_t)(ms / 1000);
 }

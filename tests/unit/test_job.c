@@ -72,29 +72,60 @@ static void encode_object(const msgpack_object *o, struct buf *out)
         assert_int_equal(msgpack_pack_object(&pk, *o), 0);
 }
 
-static uint32_t number_of(const msgpack_object *map, const char *key)
+static uint64_t number_of(const msgpack_object *map, const char *key)
 {
     const msgpack_object *o = mp_get(map, key);
 
-    return o == NULL ? 0 : (uint32_t)o->via.u64;
+    return o == NULL ? 0 : o->via.u64;
 }
 
-/* The job that a vector tells of; args and then live in the buffers. */
-static struct job job_of(const msgpack_object *told, struct buf *args, struct buf *then)
+static struct slice text_or_none(const msgpack_object *map, const char *key)
 {
-    struct job job = {.max_attempts = number_of(told, "max_attempts"),
-                      .timeout_ms = number_of(told, "timeout_ms"),
-                      .has_parent = mp_get(told, "parent") != NULL};
+    return mp_get(map, key) == NULL ? SLICE_LIT("") : text_of(map, key);
+}
+
+/* What a vector tells of. */
+struct told {
+    struct job job;
+    struct buf args, then, retry, chain; /* what its slices point to */
+};
+
+static void told_done(struct told *t)
+{
+    buf_done(&t->args);
+    buf_done(&t->then);
+    buf_done(&t->retry);
+    buf_done(&t->chain);
+}
+
+static struct slice encoded(const msgpack_object *told, const char *key, struct buf *out)
+{
+    encode_object(mp_get(told, key), out);
+    return buf_slice(out);
+}
+
+static void told_job(const msgpack_object *told, struct told *ret)
+{
+    struct job job = {.max_attempts = (uint32_t)number_of(told, "max_attempts"),
+                      .timeout_ms = (uint32_t)number_of(told, "timeout_ms"),
+                      .expires_ms = number_of(told, "expires_ms"),
+                      .key = text_or_none(told, "key"),
+                      .unique = text_or_none(told, "unique"),
+                      .has_parent = mp_get(told, "parent") != NULL,
+                      .has_batch = mp_get(told, "batch") != NULL};
 
     assert_true(uuid_parse(text_of(told, "id"), &job.id));
     assert_true(slice_to_cstr(text_of(told, "type"), job.type, sizeof job.type));
     if (job.has_parent)
         assert_true(uuid_parse(text_of(told, "parent"), &job.parent));
-    encode_object(mp_get(told, "args"), args);
-    encode_object(mp_get(told, "then"), then);
-    job.args = buf_slice(args);
-    job.then = buf_slice(then);
-    return job;
+    if (job.has_batch)
+        assert_true(uuid_parse(text_of(told, "batch"), &job.batch));
+    memset(ret, 0, sizeof *ret);
+    job.args = encoded(told, "args", &ret->args);
+    job.then = encoded(told, "then", &ret->then);
+    job.retry = encoded(told, "retry", &ret->retry);
+    job.chain = encoded(told, "chain", &ret->chain);
+    ret->job = job;
 }
 
 /* The same values; their encodings may differ in width. */
@@ -110,6 +141,13 @@ static void assert_same_values(struct slice got, struct slice want)
     buf_done(&want_json);
 }
 
+static void assert_same_part(struct slice got, struct slice want)
+{
+    assert_int_equal(got.len == 0, want.len == 0);
+    if (want.len > 0)
+        assert_same_values(got, want);
+}
+
 static void assert_job_equal(const struct job *got, const struct job *want)
 {
     assert_memory_equal(got->id.bytes, want->id.bytes, UUID_LEN);
@@ -119,9 +157,13 @@ static void assert_job_equal(const struct job *got, const struct job *want)
     assert_int_equal(got->has_parent, want->has_parent);
     assert_memory_equal(got->parent.bytes, want->parent.bytes, UUID_LEN);
     assert_same_values(got->args, want->args);
-    assert_int_equal(got->then.len == 0, want->then.len == 0);
-    if (want->then.len > 0)
-        assert_same_values(got->then, want->then);
+    assert_same_part(got->then, want->then);
+    assert_same_part(got->retry, want->retry);
+    assert_same_part(got->chain, want->chain);
+    assert_true(got->expires_ms == want->expires_ms);
+    assert_true(slice_eq(got->key, want->key) && slice_eq(got->unique, want->unique));
+    assert_int_equal(got->has_batch, want->has_batch);
+    assert_memory_equal(got->batch.bytes, want->batch.bytes, UUID_LEN);
 }
 
 typedef void vector_fn(const msgpack_object *vector, struct slice bytes);
@@ -146,32 +188,28 @@ static void each_vector(const char *path, vector_fn *check)
 
 static void check_decode(const msgpack_object *vector, struct slice bytes)
 {
-    struct buf args = {.len = 0};
-    struct buf then = {.len = 0};
-    struct job want = job_of(mp_get(vector, "job"), &args, &then);
+    struct told want;
     struct job got;
     struct fault why = {.text = ""};
 
+    told_job(mp_get(vector, "job"), &want);
     if (job_decode(bytes, &got, &why) != ERR_OK)
         fail_msg("%s", why.text);
-    assert_job_equal(&got, &want);
-    buf_done(&args);
-    buf_done(&then);
+    assert_job_equal(&got, &want.job);
+    told_done(&want);
 }
 
 static void check_encode(const msgpack_object *vector, struct slice bytes)
 {
-    struct buf args = {.len = 0};
-    struct buf then = {.len = 0};
     struct buf out = {.len = 0};
-    struct job job = job_of(mp_get(vector, "job"), &args, &then);
+    struct told told;
 
-    job_encode(&job, &out);
+    told_job(mp_get(vector, "job"), &told);
+    job_encode(&told.job, &out);
     assert_int_equal(out.len, bytes.len);
     assert_memory_equal(out.data, bytes.ptr, bytes.len);
-    assert_memory_equal(out.data + JOB_ID_OFFSET, job.id.bytes, UUID_LEN);
-    buf_done(&args);
-    buf_done(&then);
+    assert_memory_equal(out.data + JOB_ID_OFFSET, told.job.id.bytes, UUID_LEN);
+    told_done(&told);
     buf_done(&out);
 }
 

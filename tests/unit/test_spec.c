@@ -270,16 +270,18 @@ static void follow_ups_follow_the_rules(void **state)
         {"[1]", "/then/0", "must be an object"},
         {"[" HOOK "}, {\"type\": \"webhook\"}]", "/then/1/args", "is required"},
         {"[{\"args\": {}}]", "/then/0/type", "is required"},
-        {"[{\"type\": \"fax\", \"args\": {}}]", "/then/0/type", "is not a known job type"},
+        {"[{\"type\": \"fax\", \"args\": {}}]", "/then/0/type",
+         "there is no job type \"fax\"; known here: image, webhook, email, noop"},
         {"[{\"type\": 1, \"args\": {}}]", "/then/0/type", NAME},
         {"[{\"args\": {\"url\": \"x\"}, \"type\": \"webhook\"}]", "/then/0/args/url", ABSOLUTE},
         {"[" HOOK ", \"on\": \"never\"}]", "/then/0/on",
          "must be one of success, failure, always"},
         {"[" HOOK ", \"queue\": \"A\"}]", "/then/0/queue", NAME},
-        {"[" HOOK ", \"then\": []}]", "/then/0/then",
-         "is not a known field; known here: type, args, queue, on"},
-        {"[" HOOK ", \"max_attempts\": 3}]", "/then/0/max_attempts",
-         "is not a known field; known here: type, args, queue, on"},
+        {"[" HOOK ", \"then\": [" HOOK ", \"delay_ms\": 5}]}]", NULL, NULL},
+        {"[" HOOK ", \"then\": [1]}]", "/then/0/then/0", "must be an object"},
+        {"[" HOOK ", \"unique\": 3}]", "/then/0/unique",
+         "is not a known field; known here: type, args, queue, priority, key, max_attempts, "
+         "timeout_ms, retry, delay_ms, expires_in_ms, then, on"},
     };
 
     (void)state;
@@ -297,7 +299,7 @@ static void follow_ups_follow_the_rules(void **state)
 
 static void follow_ups_are_read(void **state)
 {
-    struct follow_up ups[JOB_FOLLOW_MAX];
+    struct spec_job ups[JOB_FOLLOW_MAX];
     struct buf json = {.len = 0};
     struct doc d;
     size_t n = 0;

@@ -28,7 +28,7 @@ static void a_job_as_short_as_can_be_gets_its_types_defaults(void **state)
     assert_int_equal(parse("{" NOOP "}", &s, &why), ERR_OK);
     assert_string_equal(s.queue, "default");
     assert_int_equal(s.priority, JOB_PRIORITY_NORMAL);
-    assert_true(s.delay_ms == 0);
+    assert_true(s.due_ms == 0);
     assert_int_equal(job_decode(buf_slice(&s.item), &job, NULL), ERR_OK);
     assert_string_equal(job.type, "noop");
     assert_true(uuid_eq(&job.id, &s.id));
@@ -69,6 +69,40 @@ static void all_that_is_given_reaches_the_envelope(void **state)
     assert_int_equal(job.timeout_ms, 1234);
     assert_true(slice_eq(job.args, slice_of(args, sizeof args - 1)));
     assert_true(job.then.len > 0 && (uint8_t)job.then.ptr[0] == 0x91);
+    submission_done(&s);
+}
+
+static void what_says_when_how_often_and_for_whom_reaches_the_envelope(void **state)
+{
+    static const char json[] =
+        "{" NOOP ",\"run_at\":\"1970-01-01T01:00:00+00:30\",\"expires_at\":"
+        "\"2030-01-31T08:00:00.250Z\",\"key\":\"tenant-7\",\"retry\":{\"policy\":\"list\","
+        "\"delays_ms\":[0,50]},\"unique\":{\"key\":\"a b\",\"window_ms\":9,\"policy\":"
+        "\"replace\"},\"chain\":[{" NOOP "},{" NOOP ",\"queue\":\"q\"}]}";
+    struct submission s;
+    struct spec_fault why;
+    struct job job;
+
+    (void)state;
+    assert_int_equal(parse(json, &s, &why), ERR_OK);
+    assert_true(s.due_ms == 1800000);
+    assert_int_equal(submission_state(&s), JOB_QUEUED); /* long past */
+    assert_string_equal(s.unique, "a b");
+    assert_int_equal(s.unique_policy, UNIQUE_REPLACE);
+    assert_true(s.unique_window_ms == 9);
+    assert_int_equal(job_decode(buf_slice(&s.item), &job, NULL), ERR_OK);
+    assert_true(job.expires_ms == 1896076800250);
+    assert_true(slice_is(job.key, "tenant-7") && slice_is(job.unique, "a b"));
+    assert_int_equal((uint8_t)job.retry.ptr[0], 0x82);
+    assert_int_equal((uint8_t)job.chain.ptr[0], 0x92);
+    assert_false(job.has_batch);
+    submission_done(&s);
+    clock_fake(1, 5000);
+    assert_int_equal(parse("{" NOOP ",\"expires_in_ms\":70,\"delay_ms\":1}", &s, &why), ERR_OK);
+    assert_int_equal(submission_state(&s), JOB_SCHEDULED);
+    clock_fake(0, 0);
+    assert_int_equal(job_decode(buf_slice(&s.item), &job, NULL), ERR_OK);
+    assert_true(job.expires_ms == 5070);
     submission_done(&s);
 }
 
@@ -130,6 +164,32 @@ static const struct {
     {"{" NOOP ",\"delay_ms\":-1}", "/delay_ms", "from 0 to 31536000000"},
     {"{" NOOP ",\"delay_ms\":31536000001}", "/delay_ms", "from 0 to 31536000000"},
     {"{" NOOP ",\"delay_ms\":1.0}", "/delay_ms", "must be an integer"},
+    {"{" NOOP ",\"run_at\":1}", "/run_at", "RFC 3339"},
+    {"{" NOOP ",\"run_at\":\"2030-02-30T00:00:00Z\"}", "/run_at", "RFC 3339"},
+    {"{" NOOP ",\"run_at\":\"2030-02-01T00:00:00Z\",\"delay_ms\":1}", "/run_at", "delay_ms"},
+    {"{" NOOP ",\"expires_in_ms\":0}", "/expires_in_ms", "from 1 to 31536000000"},
+    {"{" NOOP ",\"expires_at\":\"2030-02-01\"}", "/expires_at", "RFC 3339"},
+    {"{" NOOP ",\"expires_at\":\"2030-02-01T00:00:00Z\",\"expires_in_ms\":1}", "/expires_at",
+     "expires_in_ms"},
+    {"{" NOOP ",\"key\":\"\"}", "/key", "1 to 128 bytes"},
+    {"{" NOOP ",\"key\":\"a\\nb\"}", "/key", "control characters"},
+    {"{" NOOP ",\"retry\":{\"policy\":\"never\"}}", "/retry/policy",
+     "exponential, fixed, list"},
+    {"{" NOOP ",\"retry\":{\"base_ms\":0}}", "/retry/base_ms", "from 1 to 604800000"},
+    {"{" NOOP ",\"retry\":{\"jitter_pct\":101}}", "/retry/jitter_pct", "from 0 to 100"},
+    {"{" NOOP ",\"retry\":{\"policy\":\"list\"}}", "/retry/delays_ms", "is required"},
+    {"{" NOOP ",\"retry\":{\"delays_ms\":[1]}}", "/retry/delays_ms", "list alone"},
+    {"{" NOOP ",\"retry\":{\"policy\":\"list\",\"delays_ms\":[1,-1]}}", "/retry/delays_ms/1",
+     "from 0 to"},
+    {"{" NOOP ",\"unique\":{}}", "/unique/key", "is required"},
+    {"{" NOOP ",\"unique\":{\"key\":\"k\",\"policy\":\"drop\"}}", "/unique/policy",
+     "reject, keep, replace"},
+    {"{" NOOP ",\"unique\":{\"key\":\"k\",\"window_ms\":0}}", "/unique/window_ms", "from 1"},
+    {"{" NOOP ",\"chain\":[{" NOOP ",\"on\":\"always\"}]}", "/chain/0/on", "not a known field"},
+    {"{" NOOP ",\"then\":[{" NOOP ",\"unique\":{\"key\":\"k\"}}]}", "/then/0/unique",
+     "not a known field"},
+    {"{" NOOP ",\"then\":[{" NOOP ",\"then\":[{\"type\":\"noop\"}]}]}", "/then/0/then/0/args",
+     "is required"},
     /* its args and followers: the rules of queue/spec, at the right place */
     {"{\"type\":\"noop\",\"args\":{\"x\":1}}", "/args/x", "is not a known field"},
     {"{\"type\":\"noop\",\"args\":{\"work_ms\":60001}}", "/args/work_ms", "from 0 to 60000"},
@@ -140,8 +200,7 @@ static const struct {
      "/args/outputs/0/ops/0/resize/width", "must be an integer"},
     {"{" NOOP ",\"then\":{}}", "/then", "must be an array"},
     {"{" NOOP ",\"then\":[{" NOOP "},{\"type\":\"noop\"}]}", "/then/1/args", "is required"},
-    {"{" NOOP ",\"then\":[{\"type\":\"x\",\"args\":{}}]}", "/then/0/type",
-     "is not a known job type"},
+    {"{" NOOP ",\"then\":[{\"type\":\"x\",\"args\":{}}]}", "/then/0/type", "known here: image"},
     {"{" NOOP ",\"then\":[{" NOOP ",\"on\":\"never\"}]}", "/then/0/on",
      "must be one of success"},
     {"{" NOOP ",\"then\":[{\"type\":\"webhook\",\"args\":{\"url\":\"ftp://x\"}}]}",
@@ -250,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_as_short_as_can_be_gets_its_types_defaults),
         cmocka_unit_test(all_that_is_given_reaches_the_envelope),
+        cmocka_unit_test(what_says_when_how_often_and_for_whom_reaches_the_envelope),
         cmocka_unit_test(an_empty_list_of_followers_is_as_none),
         cmocka_unit_test(what_is_wrong_is_named_with_its_place_and_its_rule),
         cmocka_unit_test(what_a_worker_would_refuse_is_refused_here),
