@@ -8,7 +8,8 @@
 #define TICKER_MAGIC 0x5449434bu
 #define LOOK_MS      1000
 #define GRACE_MS     10000
-#define LOST_MS      20   /* until the tick after one that another worker took is asked for */
+#define LOST_MS      20 /* until the tick after one that another worker took is asked for */
+#define QUIET_MS     60000
 #define DUE_MAX      "32" /* schedules in one look */
 #define DUE_HEAD     2    /* now, next */
 #define DUE_FIELDS   4    /* name, tick, record, job */
@@ -16,9 +17,11 @@
 struct clocked {
     struct ticker *ticker;
     struct schedule_keys keys;
-    size_t pending;   /* the look, then what it gave to do */
-    bool again;       /* something was done: more may be due */
-    uint64_t next_ms; /* of the next look, on our clock */
+    size_t pending;    /* the look, then what it gave to do */
+    uint64_t quiet_ms; /* until then faults are not told again */
+    bool tells_faults; /* of this look */
+    bool again;        /* something was done: more may be due */
+    uint64_t next_ms;  /* of the next look, on our clock */
 };
 
 struct ticker {
@@ -128,18 +131,30 @@ static void begin_part(struct clocked *c)
     c->ticker->pending++;
 }
 
-static void tell(const struct taking *k, struct schedule_fired fired, const char *fault)
+static void tell_event(const struct taking *k, struct ticker_event *ev)
 {
     struct ticker *t = k->clocked->ticker;
 
+    ev->queue = k->clocked->keys.queue.queue;
+    ev->name = k->name;
+    ev->late_ms = k->late_ms;
     if (t->on_tick != NULL && !t->closing)
-        t->on_tick(t->arg, &(struct ticker_event){.queue = k->clocked->keys.queue.queue,
-                                                  .name = k->name,
-                                                  .jobs = fired.n,
-                                                  .skipped = fired.skipped,
-                                                  .missed = fired.done ? k->missed : 0,
-                                                  .late_ms = k->late_ms,
-                                                  .fault = fault});
+        t->on_tick(t->arg, ev);
+}
+
+static void tell_fired(const struct taking *k, struct schedule_fired fired)
+{
+    tell_event(k, &(struct ticker_event){
+                      .jobs = fired.n, .skipped = fired.skipped, .missed = k->missed});
+}
+
+/* What cannot be done stays due and is tried at every look; it is told once a while. */
+static void tell_fault(const struct taking *k, const char *fault)
+{
+    if (!k->clocked->tells_faults)
+        return;
+    k->clocked->quiet_ms = clock_now_ms() + QUIET_MS;
+    tell_event(k, &(struct ticker_event){.fault = fault});
 }
 
 /* --- taking ticks ---------------------------------------------------------------------------- */
@@ -157,11 +172,11 @@ static void on_fired(void *arg, enum err e, const redisReply *reply)
         fired = schedule_fired_of(reply);
     if (fired.done) {
         c->again = true;
-        tell(k, fired, NULL);
+        tell_fired(k, fired);
     } else if (e == ERR_OK) {
         look_soon(c);
     } else if (reply != NULL) {
-        tell(k, fired, reply->str);
+        tell_fault(k, reply->str);
     }
     free(k);
     end_part(c);
@@ -252,8 +267,8 @@ static void take(struct clocked *c, uint64_t now_ms, redisReply *const *field)
         begin_part(c);
         return;
     }
-    if (err_class(e) != ERR_CLASS_RETRY)
-        tell(k, (struct schedule_fired){.done = false}, why.text);
+    if (e != ERR_UNREACHABLE && e != ERR_BUSY) /* that Redis is away is told by others */
+        tell_fault(k, why.text);
     free(k);
 }
 
@@ -271,6 +286,7 @@ static void on_looked(void *arg, enum err e, const redisReply *reply)
     struct ticker *t = ticker_of(c->ticker);
 
     c->next_ms = clock_now_ms() + t->look_ms;
+    c->tells_faults = clock_now_ms() >= c->quiet_ms;
     if (e == ERR_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= DUE_HEAD) {
         uint64_t now_ms = number_of(reply->element[0]);
 

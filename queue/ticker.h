@@ -18,7 +18,8 @@ struct ticker_event {
     const char *queue, *name;
     uint64_t jobs, missed, skipped;
     uint64_t late_ms;
-    const char *fault; /* not NULL: it could not be done, and why */
+    const char
+        *fault; /* not NULL: it could not be done, and why; told once a minute and queue */
 };
 struct ticker_options {
     const char *const *queues;
