@@ -12,6 +12,10 @@
  *     mr:{q}:wake                  LIST    at most one token
  *     mr:{q}:meta                  HASH    paused, counters
  *     mr:{q}:crashes               HASH    id -> how the worker died that had it (crash_notes.h)
+ *     mr:{q}:schedules             HASH    name -> record (schedule.h)
+ *     mr:{q}:schedules:jobs        HASH    name -> the job that it makes, as JSON
+ *     mr:{q}:schedules:past        HASH    name -> what it did last, and how often
+ *     mr:{q}:ticks                 ZSET    name, by its next tick in Unix ms
  *
  *     mr:batch:{<id>}              HASH    a batch: counters, what follows it
  *     mr:batch:{<id>}:left         SET     ids of its jobs that have not ended
@@ -51,6 +55,25 @@ struct queue_keys {
 
 /* ERR_MALFORMED: no queue can have this name. *ret must not be copied or moved after. */
 MUST_USE enum err keys_init(struct queue_keys *ret, const char *queue, struct fault *reterr);
+
+/* What the scripts of schedules take behind these (queue/lua/part_schedules.lua). */
+enum schedule_key {
+    SCHEDULE_KEY_RECORDS = QUEUE_KEYS,
+    SCHEDULE_KEY_JOBS,
+    SCHEDULE_KEY_PAST,
+    SCHEDULE_KEY_TICKS,
+    SCHEDULE_KEYS,
+};
+
+struct schedule_keys {
+    struct queue_keys queue;
+    struct slice key[SCHEDULE_KEYS]; /* point into queue and text */
+    char text[SCHEDULE_KEYS - QUEUE_KEYS][QUEUE_KEY_SIZE];
+};
+
+/* As keys_init(). */
+MUST_USE enum err keys_init_schedules(struct schedule_keys *ret, const char *queue,
+                                      struct fault *reterr);
 
 #define KEYS_ACTIVE_SIZE (QUEUE_KEY_SIZE + KEYS_CONSUMER_MAX)
 /* The hash of that consumer's claims, written to dst. */

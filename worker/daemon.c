@@ -189,6 +189,25 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
     instance_sweep(&d->instance, consumer);
 }
 
+void daemon_on_tick(void *arg, const struct ticker_event *ev)
+{
+    struct daemon *d = arg;
+
+    counter_add(d->ticks[DAEMON_TICK_FIRED], ev->jobs);
+    counter_add(d->ticks[DAEMON_TICK_MISSED], ev->missed);
+    counter_add(d->ticks[DAEMON_TICK_SKIPPED], ev->skipped);
+    if (ev->fault != NULL)
+        log_error(&d->sv.log, "schedule.failed", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_S("why", ev->fault));
+    else if (ev->missed > 0)
+        log_warn(&d->sv.log, "schedule.missed", LOG_S("queue", ev->queue),
+                 LOG_S("name", ev->name), LOG_U("ticks", ev->missed), LOG_U("jobs", ev->jobs));
+    else
+        log_debug(&d->sv.log, "schedule.tick", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_U("jobs", ev->jobs),
+                  LOG_U("skipped", ev->skipped), LOG_U("late_ms", ev->late_ms));
+}
+
 /* --- connections ------------------------------------------------------------------------------------- */
 
 void daemon_drop_crashes(struct daemon *d, struct redis *redis)
@@ -283,6 +302,7 @@ void daemon_start(struct daemon *d)
     for (size_t i = 0; i < d->n_lanes; i++)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);
+    ticker_start(d->ticker);
     salvage_start(d->salvage);
     loop_ready(d->sv.loop, "taking jobs");
 }

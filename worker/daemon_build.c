@@ -189,6 +189,26 @@ static enum err build_flight(struct daemon *d, struct fault *reterr)
     return flight_open(path, on_crash, d, &d->flight, reterr);
 }
 
+static enum err build_ticker(struct daemon *d, struct fault *reterr)
+{
+    static const char *const outcomes[] = {[DAEMON_TICK_FIRED] = "outcome=\"fired\"",
+                                           [DAEMON_TICK_MISSED] = "outcome=\"missed\"",
+                                           [DAEMON_TICK_SKIPPED] = "outcome=\"skipped\""};
+
+    for (size_t i = 0; i < DAEMON_TICKS; i++)
+        d->ticks[i] =
+            metrics_counter(d->sv.metrics, "millrace_schedule_ticks_total", outcomes[i],
+                            "Ticks of schedules that this worker took, by outcome");
+    return ticker_new(
+        loop_uv(d->sv.loop), d->sv.redis,
+        &(struct ticker_options){.queues = d->queues,
+                                 .n_queues = d->n_lanes,
+                                 .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
+                                 .on_tick = daemon_on_tick,
+                                 .arg = d},
+        &d->ticker, reterr);
+}
+
 static enum err build_salvage(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
@@ -226,6 +246,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_pool(d, reterr);
     if (e == ERR_OK)
         e = build_lanes(d, reterr);
+    if (e == ERR_OK)
+        e = build_ticker(d, reterr);
     if (e == ERR_OK)
         e = build_salvage(d, reterr);
     if (e == ERR_OK && opt->metrics_listen != NULL)

@@ -34,6 +34,7 @@ static void close_consumers(struct daemon *d)
         name##_close(&(field), on_part_closed, d); \
     }
 CLOSE_PART(reaper, d->reaper)
+CLOSE_PART(ticker, d->ticker)
 CLOSE_PART(salvage, d->salvage)
 CLOSE_PART(producer, d->sv.producer)
 CLOSE_PART(ledger, d->sv.ledger)
@@ -54,7 +55,7 @@ static void close_record(struct daemon *d)
 /* The record and the producer first: a job that still waits for them (PostgreSQL or Redis is away) ends then,
  * and closing its consumer gives it back. */
 static void (*const parts[])(struct daemon *) = {
-    close_record,      close_producer,    close_consumers,        close_reaper,
+    close_record,      close_producer,    close_consumers,        close_reaper, close_ticker,
     close_render_pool, close_http_client, close_metrics_listener, close_redis};
 
 static void close_last(struct daemon *d)

@@ -8,6 +8,7 @@
 
 #include "queue/reaper.h"
 #include "queue/salvage.h"
+#include "queue/ticker.h"
 #include "worker/daemon.h"
 #include "worker/flight.h"
 #include "worker/instance.h"
@@ -21,6 +22,9 @@ struct daemon_crash {
     char queue[JOB_NAME_MAX + 1], text[CRASH_TEXT_MAX + 1];
 };
 
+/* What became of the ticks of schedules. */
+enum daemon_tick { DAEMON_TICK_FIRED, DAEMON_TICK_MISSED, DAEMON_TICK_SKIPPED, DAEMON_TICKS };
+
 struct daemon {
     struct services sv;
     struct instance instance;
@@ -32,6 +36,8 @@ struct daemon {
     const char *queues[LANES_MAX];
     size_t n_lanes, rendering;
     struct reaper *reaper;
+    struct ticker *ticker;
+    struct counter *ticks[DAEMON_TICKS];
     struct salvage *salvage;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
@@ -54,6 +60,7 @@ void daemon_on_claim(void *arg, const struct claim *claim);
 void daemon_on_lost(void *arg);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
+void daemon_on_tick(void *arg, const struct ticker_event *ev);
 
 /* Forgets the predecessor's crashes; with redis, they are told first. */
 void daemon_drop_crashes(struct daemon *d, struct redis *redis);

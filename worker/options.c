@@ -32,6 +32,7 @@ static const struct cfg_key keys[] = {
     {"MAIL_FROM",       CFG_TEXT,  AT(mail_from),      NULL,     NULL, NULL, 0, "sender of mails that name none: Name <address> or address"},
     {"BEAT",            CFG_MS,    AT(beat_ms),        "2s",     "50ms", "1m", 0, "how often the worker shows that it lives"},
     {"LEASE",           CFG_MS,    AT(lease_ms),       "10s",    "200ms", "10m", 0, "silence after which its jobs are given to others; at least three beats"},
+    {"SCHEDULE_GRACE",  CFG_MS,    AT(schedule_grace_ms), "10s", "100ms", "1d", 0, "how late a schedule's tick may be taken and still be in time, not missed"},
     {"DRAIN",           CFG_MS,    AT(drain_ms),       "30s",    "0ms", "1h", 0, "at SIGTERM: how long running jobs may go on before they go back to their queue"},
     {"RETRY_BASE",      CFG_MS,    AT(retry_base_ms),  "1s",     "1ms", "1h", 0, "wait before the second attempt; doubles with each, with jitter"},
     {"RETRY_CAP",       CFG_MS,    AT(retry_cap_ms),   "1h",     "1ms", "7d", 0, "longest wait between attempts"},
