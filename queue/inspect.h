@@ -5,6 +5,7 @@
 #define QUEUE_INSPECT_H
 
 #include "queue/job.h"
+#include "queue/limits.h"
 #include "shared/redis.h"
 
 struct live_job {
@@ -38,7 +39,9 @@ struct queue_info {
     uint64_t ready[JOB_PRIORITIES], delayed, active, consumers;
     bool paused;
     uint64_t enqueued, claimed, settled, retried, released,
-        reaped; /* counters since the queue began */
+        reaped;                /* counters since the queue began */
+    uint64_t parked;           /* of the ready ones: they wait for their key's turn */
+    struct queue_limits limits;
 };
 typedef void inspect_queues_fn(void *arg, enum err e, const struct queue_info *queues,
                                size_t n);

@@ -48,10 +48,11 @@ static void take_counts(void *arg, const char *queue, const redisReply *reply)
     struct queue_info q = {.paused = false};
     uint64_t *const fields[] = {&q.ready[0], &q.ready[1],  &q.ready[2], &q.ready[3], &q.delayed,
                                 &q.active,   &q.consumers, NULL,        &q.enqueued, &q.claimed,
-                                &q.settled,  &q.retried,   &q.released, &q.reaped};
+                                &q.settled,  &q.retried,   &q.released, &q.reaped,   &q.parked};
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields))
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields) + 1)
         return;
+    limits_decode(text_of(reply->element[COUNT_OF(fields)]), &q.limits);
     (void)snprintf(q.name, sizeof q.name, "%s", queue);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (fields[i] != NULL)

@@ -20,6 +20,7 @@ enum queue_script {
     QUEUE_REAP,
     QUEUE_WAKE,
     QUEUE_PAUSE,
+    QUEUE_LIMITS,
     QUEUE_LIST,
     QUEUE_COUNTS,
     QUEUE_WORKERS,

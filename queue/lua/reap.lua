@@ -1,5 +1,6 @@
 -- reap: gives back the jobs of consumers that fell silent, moves due jobs to their ready lists,
--- and leaves a token where jobs wait and none is there (who took it may have died).
+-- and leaves a token where jobs wait and none is there (who took it may have died). Mends what is
+-- written down for limits (part_tend.lua).
 -- ARGV  lease in ms (0: nobody is reaped), how many jobs may be given back, prefix of active keys
 -- gives {whether it was cut short (call again), now, next due or 0, then for each consumer: its
 --       name, jobs given back}
@@ -32,8 +33,12 @@ end
 if promote() == PROMOTE_MAX then
     reply[1] = 1
 end
-if not is_paused() and any_ready() then
+local limited = tend(prefix)
+if not is_paused() and (limited and may_find() or not limited and any_ready()) then
     leave_token()
 end
 reply[3] = next_due()
+if limited then
+    reply[3] = sooner(reply[3], next_gate())
+end
 return reply
