@@ -12,6 +12,7 @@ const struct command *const command_table[] = {
     &command_workers,
     &command_pause,
     &command_resume,
+    &command_limits,
     &command_migrate,
     &command_version,
     &command_help,

@@ -19,6 +19,7 @@ struct command {
 extern const struct command command_enqueue, command_jobs, command_job, command_queues,
     command_workers, command_pause, command_resume, command_migrate, command_version,
     command_help;
+extern const struct command command_limits, command_explain;
 
 /* All of them, in the order of --help; ended by NULL. */
 extern const struct command *const command_table[];
