@@ -39,8 +39,8 @@ struct queue_info {
     uint64_t ready[JOB_PRIORITIES], delayed, active, consumers;
     bool paused;
     uint64_t enqueued, claimed, settled, retried, released,
-        reaped;                /* counters since the queue began */
-    uint64_t parked;           /* of the ready ones: they wait for their key's turn */
+        reaped;      /* counters since the queue began */
+    uint64_t parked; /* of the ready ones: they wait for their key's turn */
     struct queue_limits limits;
 };
 typedef void inspect_queues_fn(void *arg, enum err e, const struct queue_info *queues,

@@ -125,9 +125,8 @@ static enum err make_known(struct limits_change *c)
     const struct slice words[] = {SLICE_LIT("SADD"), SLICE_LIT(KEYS_QUEUES),
                                   slice_str(c->keys.queue)};
 
-    return redis_command(c->redis,
-                         &(struct redis_command){.argc = COUNT_OF(words), .argv = words},
-                         on_known, c);
+    return redis_command(
+        c->redis, &(struct redis_command){.argc = COUNT_OF(words), .argv = words}, on_known, c);
 }
 
 enum err inspect_set_limits(struct redis *r, const char *queue,

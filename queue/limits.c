@@ -59,8 +59,7 @@ static enum err take_rate(void *out, const msgpack_object *v, const struct place
                           struct spec_fault *ret)
 {
     struct limit *l = out;
-    enum err e =
-        is_null(v) ? ERR_OK : walk_map(v, WALK_TABLE(rate_fields), &l->rate, at, ret);
+    enum err e = is_null(v) ? ERR_OK : walk_map(v, WALK_TABLE(rate_fields), &l->rate, at, ret);
 
     if (e == ERR_OK && l->rate.burst == 0)
         l->rate.burst = l->rate.count;
@@ -180,10 +179,11 @@ enum err limits_parse_rate(const char *text, struct rate_limit *ret, struct faul
     if (r.per_ms > 0 && cut_char(&rest, ','))
         r.burst = cut_number(&rest, LIMITS_COUNT_MAX);
     if (r.count == 0 || r.per_ms == 0 || r.burst == 0 || rest.len > 0)
-        return fault_set(reterr, ERR_MALFORMED, 0,
-                         "%.60s is no rate: COUNT/TIME or COUNT/TIME,BURST, as 10/s, 100/60s,20; "
-                         "counts from 1 to %u, times up to a day",
-                         text, LIMITS_COUNT_MAX);
+        return fault_set(
+            reterr, ERR_MALFORMED, 0,
+            "%.60s is no rate: COUNT/TIME or COUNT/TIME,BURST, as 10/s, 100/60s,20; "
+            "counts from 1 to %u, times up to a day",
+            text, LIMITS_COUNT_MAX);
     *ret = r;
     return ERR_OK;
 }

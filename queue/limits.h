@@ -8,10 +8,10 @@
 
 #include "queue/spec.h"
 
-#define LIMITS_COUNT_MAX   1000000u
-#define LIMITS_PER_MAX     86400000u /* ms: a day */
-#define LIMITS_TEXT_SIZE   96
-#define LIMITS_RATE_SIZE   48
+#define LIMITS_COUNT_MAX 1000000u
+#define LIMITS_PER_MAX   86400000u /* ms: a day */
+#define LIMITS_TEXT_SIZE 96
+#define LIMITS_RATE_SIZE 48
 
 struct rate_limit {
     uint32_t count, per_ms, burst; /* count 0: none */

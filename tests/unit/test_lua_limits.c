@@ -544,11 +544,10 @@ static void never_more_than_the_limit_whatever_happens(void **state)
         if (step % 16 == 0) {
             for (unsigned k = 0; k < 8; k++)
                 assert_true(ask_number("SCARD mr:{q}:slots:k%u", k) <= 2);
-            assert_int_equal(
-                ask_number("HLEN mr:{q}:slots"),
-                ask_number("HLEN mr:{q}:active:%s", who[0]) +
-                    ask_number("HLEN mr:{q}:active:%s", who[1]) +
-                    ask_number("HLEN mr:{q}:active:%s", who[2]));
+            assert_int_equal(ask_number("HLEN mr:{q}:slots"),
+                             ask_number("HLEN mr:{q}:active:%s", who[0]) +
+                                 ask_number("HLEN mr:{q}:active:%s", who[1]) +
+                                 ask_number("HLEN mr:{q}:active:%s", who[2]));
         }
     }
     expect(US, "64", "");
