@@ -24,21 +24,26 @@ static void add_limit(struct table *t, const char *of, const struct limit *l)
     table_add(t, slice_str(l->rate.count > 0 ? limits_rate_text(&l->rate, rate) : "-"));
 }
 
-static void print_limits(struct call *call, const struct queue_limits *l)
+static void print_table(struct call *call, const struct queue_limits *l)
 {
     static const struct table_column columns[] = {
         {"LIMITS OF", false}, {"RUNNING", true}, {"RATE", false}};
     AUTO(table_done) struct table t;
 
-    if (call->json) {
-        limits_json(l, &call->text);
-        buf_add_str(&call->text, "\n");
-        return;
-    }
     table_init(&t, columns, COUNT_OF(columns));
     add_limit(&t, "queue", &l->whole);
     add_limit(&t, "each key", &l->per_key);
     call_print_table(call, &t);
+}
+
+static void print_limits(struct call *call, const struct queue_limits *l)
+{
+    if (!call->json) {
+        print_table(call, l);
+        return;
+    }
+    limits_json(l, &call->text);
+    buf_add_str(&call->text, "\n");
 }
 
 static void on_queue(void *arg, enum err e, const struct queue_info *queue, size_t n)
@@ -122,7 +127,7 @@ static const struct cfg_key keys[] = {
     {"RATE",        CFG_TEXT,  FLAG_AT(rate),        NULL, NULL, NULL, 0, "how many may begin in a time: COUNT/TIME or COUNT/TIME,BURST, as 10/s, 100/60s,20"},
     {"KEY_RUNNING", CFG_COUNT, FLAG_AT(key_running), NULL, "1", "1000000", 0, "jobs of one key that may run at once"},
     {"KEY_RATE",    CFG_TEXT,  FLAG_AT(key_rate),    NULL, NULL, NULL, 0, "how many of one key may begin in a time"},
-    {"NONE",        CFG_BOOL,  FLAG_AT(none),        NULL, NULL, NULL, 0, "take all limits away"},
+    {"NONE",        CFG_BOOL,  FLAG_AT(none),        "false", NULL, "true", FLAG_OPTIONAL, "take all limits away"},
 };
 /* clang-format on */
 
