@@ -80,6 +80,9 @@ TEXT move_pause[] = {
 TEXT move_limits[] = {
 #include "queue/lua/limits.lua.inc"
 };
+TEXT move_explain[] = {
+#include "queue/lua/explain.lua.inc"
+};
 TEXT move_list[] = {
 #include "queue/lua/list.lua.inc"
 };
@@ -149,6 +152,11 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                       DRAINS,
                       move_limits,
                       {part_keys, part_time, part_ready, part_slots, NULL}},
+    [QUEUE_EXPLAIN] = {"explain",
+                       LOOKS,
+                       move_explain,
+                       {part_keys, part_time, part_state, part_id, part_ready, part_slots,
+                        NULL}},
     [QUEUE_LIST] = {"list",
                     LOOKS,
                     move_list,

@@ -21,6 +21,7 @@ enum queue_script {
     QUEUE_WAKE,
     QUEUE_PAUSE,
     QUEUE_LIMITS,
+    QUEUE_EXPLAIN,
     QUEUE_LIST,
     QUEUE_COUNTS,
     QUEUE_WORKERS,

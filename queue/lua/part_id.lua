@@ -141,6 +141,27 @@ local function scan(item)
     return id, kind
 end
 
+-- The key that limits go by, or nil; and the steps that are left. Items without the word are not read.
+local function key_of(bare, steps)
+    if not string.find(bare, 'key', 1, true) then
+        return nil, steps
+    end
+    local pairs_left, at = map_head(bare)
+    local found
+    while at and pairs_left > 0 and not found do
+        local name, value = text(bare, at, false)
+        if not name then
+            break
+        end
+        if name == 'key' then
+            found = text(bare, value, false)
+        end
+        at, steps = skip(bare, value, steps)
+        pairs_left = pairs_left - 1
+    end
+    return found, steps or 0
+end
+
 -- The id, or nil; and the item as it was enqueued.
 local function id_of(item)
     if string.sub(item, 2, 9) == OWN and #item >= 25 then

@@ -3,28 +3,13 @@
 local PAGE = 64
 local pick = {known = {}, keys = {}, open = {}, left = 0, parked = 0, steps = STEPS_MAX}
 
--- The job's key, or nil. Jobs that do not have the word in them are not read.
-local function key_of(item)
-    if not string.find(item, 'key', 1, true) then
-        return nil
-    end
+-- The job's key, or nil; what it takes to read it is counted.
+function pick.key_of(item)
     local _, bare = id_of(item)
-    local pairs_left, at = map_head(bare)
-    local steps = math.min(SCAN_STEPS, pick.steps)
-    local before, found = steps, nil
-    while at and pairs_left and pairs_left > 0 and not found do
-        local name, value = text(bare, at, false)
-        if not name then
-            break
-        end
-        if name == 'key' then
-            found = text(bare, value, false)
-        end
-        at, steps = skip(bare, value, steps)
-        pairs_left = pairs_left - 1
-    end
-    pick.steps = pick.steps - (before - (steps or 0))
-    return found
+    local allowed = math.min(SCAN_STEPS, pick.steps)
+    local key, left = key_of(bare, allowed)
+    pick.steps = pick.steps - (allowed - left)
+    return key
 end
 
 function pick.budget(key)
@@ -85,7 +70,7 @@ function pick.page(p, page)
             break
         end
         local item = page[i]
-        local key = pick.is_keyed and key_of(item)
+        local key = pick.is_keyed and pick.key_of(item)
         local b = key and pick.budget(key)
         used = used + 1
         if not b or (left_of(b) > 0 and (not b.gated or b.emptied == p)) then

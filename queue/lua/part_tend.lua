@@ -71,3 +71,17 @@ local function tend(prefix)
     heal_gates(prefix)
     return true
 end
+
+-- How fast a queue is worked off, for explain.lua: two marks of the counter, between which lie at
+-- least MARK_MS; nothing is written while nothing is claimed.
+local MARK_MS = 10000
+
+local function mark_claims()
+    local n = call('HMGET', META, 'claimed', 'mark_at', 'mark_claimed', 'before_at', 'before_claimed')
+    local claimed, at = n[1] or '0', tonumber(n[2] or '0')
+    local moved = claimed ~= (n[3] or '0') or n[3] ~= n[5]
+    if moved and NOW - at >= MARK_MS then
+        call('HSET', META, 'mark_at', NOW, 'mark_claimed', claimed,
+            'before_at', n[2] or NOW, 'before_claimed', n[3] or claimed)
+    end
+end

@@ -34,6 +34,7 @@ if promote() == PROMOTE_MAX then
     reply[1] = 1
 end
 local limited = tend(prefix)
+mark_claims()
 if not is_paused() and (limited and may_find() or not limited and any_ready()) then
     leave_token()
 end
