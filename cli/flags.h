@@ -9,7 +9,7 @@ struct flags {
     unsigned state;    /* an enum job_state; 0: any */
     unsigned priority; /* an enum job_priority */
     uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s; /* 0: not given */
-    char *rate, *key_rate; /* of millrace limits */
+    char *rate, *key_rate;                                             /* of millrace limits */
     uint64_t running, key_running;
     bool none;
 };

@@ -8,10 +8,11 @@
 
 #define REAPER_MAGIC 0x52454150u
 #define TICK_MS      1000
-#define TICK_EACH_MS 500 /* with many queues it looks less often, so that an idle worker is quiet */
-#define TICK_MAX_MS  5000
-#define LEASE_MS     10000
-#define REPLY_HEAD   3 /* cut short, now, next due */
+#define TICK_EACH_MS \
+    500 /* with many queues it looks less often, so that an idle worker is quiet */
+#define TICK_MAX_MS 5000
+#define LEASE_MS    10000
+#define REPLY_HEAD  3 /* cut short, now, next due */
 
 struct watched {
     struct reaper *reaper;

@@ -487,68 +487,105 @@ static void a_slot_that_is_held_stays_held(void **state)
     expect(US, "64", "");
 }
 
-/* Random claims, ends and deaths of three consumers; afterwards all jobs have run and nothing is left. */
-static void never_more_than_the_limit_whatever_happens(void **state)
-{
-    static const char *const who[] = {US, THEM, "third:1:cccc"};
-    static const char *const kinds[] = {"done", "done", "done", "retry", "release"};
-    uint32_t x = 12345;
-    struct running {
-        bool is;
-        unsigned by;
-    } run[400] = {{false, 0}};
-    uint32_t attempt[400] = {0};
-    size_t done_n = 0;
+/* --- all together ----------------------------------------------------------------------------- */
 
-    (void)state;
+#define JOBS 400
+#define KEYS 8
+
+static const char *const who[] = {US, THEM, "third:1:cccc"};
+
+static struct world {
+    uint32_t seed;
+    size_t n_done;
+    struct {
+        bool runs;
+        unsigned by;
+        uint32_t attempt;
+    } job[JOBS];
+} world;
+
+static uint32_t chance(void)
+{
+    world.seed = world.seed * 1664525u + 1013904223u;
+    return world.seed >> 8;
+}
+
+static void make_world(void)
+{
+    world = (struct world){.seed = 12345};
     set_limits("0 0 0 0 2 0 0 0");
-    for (unsigned i = 0; i < 3; i++)
-        enroll(who[i]);
-    for (unsigned i = 0; i < 400; i++) {
+    for (unsigned w = 0; w < COUNT_OF(who); w++)
+        enroll(who[w]);
+    for (unsigned i = 0; i < JOBS; i++) {
         char key[8];
 
-        x = x * 1664525u + 1013904223u;
-        (void)snprintf(key, sizeof key, "k%u", x >> 29);
-        enqueue_keyed(i, key, (int)(x >> 16 & 3) - 1);
+        (void)snprintf(key, sizeof key, "k%u", chance() % KEYS);
+        enqueue_keyed(i, key, (int)(chance() % 4) - 1);
     }
-    for (unsigned step = 0; done_n < 400; step++) {
-        unsigned w, i;
+}
+
+static void die(unsigned w)
+{
+    silence(who[w]);
+    (void)reap("1000");
+    enroll(who[w]);
+    for (unsigned i = 0; i < JOBS; i++)
+        world.job[i].runs &= world.job[i].by != w;
+}
+
+static void take_some(unsigned w)
+{
+    struct claimed c = claims(who[w], "4");
+
+    for (size_t i = 0; i < c.n; i++) {
+        world.job[c.number[i]].runs = true;
+        world.job[c.number[i]].by = w;
+        world.job[c.number[i]].attempt++;
+    }
+}
+
+static void end_one(void)
+{
+    static const char *const kinds[] = {"done", "done", "done", "retry", "release"};
+    const char *kind = kinds[chance() % COUNT_OF(kinds)];
+    unsigned i = chance() % JOBS;
+
+    while (i < JOBS && !world.job[i].runs)
+        i++;
+    if (i == JOBS)
+        return;
+    assert_int_equal(settle(who[world.job[i].by], i, world.job[i].attempt, kind, "0"), 0);
+    world.job[i].runs = false;
+    world.n_done += strcmp(kind, "done") == 0;
+}
+
+static void check_world(void)
+{
+    long long held = 0;
+
+    for (unsigned k = 0; k < KEYS; k++)
+        assert_true(ask_number("SCARD mr:{q}:slots:k%u", k) <= 2);
+    for (unsigned w = 0; w < COUNT_OF(who); w++)
+        held += ask_number("HLEN mr:{q}:active:%s", who[w]);
+    assert_int_equal(ask_number("HLEN mr:{q}:slots"), held);
+}
+
+static void never_more_than_the_limit_whatever_happens(void **state)
+{
+    (void)state;
+    make_world();
+    for (unsigned step = 0; world.n_done < JOBS; step++) {
+        unsigned w = chance() % COUNT_OF(who);
 
         assert_true(step < 20000);
-        x = x * 1664525u + 1013904223u;
-        w = (x >> 20) % 3;
-        if ((x >> 8) % 97 == 0) {
-            silence(who[w]);
-            (void)reap("1000");
-            enroll(who[w]);
-            for (i = 0; i < 400; i++)
-                run[i].is &= run[i].by != w;
-        } else if ((x >> 8) % 3 == 0) {
-            struct claimed c = claims(who[w], "4");
-
-            for (i = 0; i < c.n; i++) {
-                run[c.number[i]] = (struct running){true, w};
-                attempt[c.number[i]]++;
-            }
-        } else {
-            for (i = (x >> 12) % 400; i < 400 && !run[i].is; i++)
-                ;
-            if (i < 400) {
-                const char *kind = kinds[(x >> 5) % COUNT_OF(kinds)];
-
-                assert_int_equal(settle(who[run[i].by], i, attempt[i], kind, "0"), 0);
-                run[i].is = false;
-                done_n += strcmp(kind, "done") == 0;
-            }
-        }
-        if (step % 16 == 0) {
-            for (unsigned k = 0; k < 8; k++)
-                assert_true(ask_number("SCARD mr:{q}:slots:k%u", k) <= 2);
-            assert_int_equal(ask_number("HLEN mr:{q}:slots"),
-                             ask_number("HLEN mr:{q}:active:%s", who[0]) +
-                                 ask_number("HLEN mr:{q}:active:%s", who[1]) +
-                                 ask_number("HLEN mr:{q}:active:%s", who[2]));
-        }
+        if (chance() % 97 == 0)
+            die(w);
+        else if (chance() % 3 == 0)
+            take_some(w);
+        else
+            end_one();
+        if (step % 16 == 0)
+            check_world();
     }
     expect(US, "64", "");
     assert_clean();
