@@ -5,7 +5,7 @@
 -- gives {whether it was cut short (call again), now, next due or 0, then for each consumer: its
 --       name, jobs given back}
 local lease, budget, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local CONSUMERS_MAX = 16
+local CONSUMERS_MAX, GATE_REST_MS = 16, 50
 local reply, back = {0, NOW, 0}, 0
 
 if lease > 0 then
@@ -40,6 +40,8 @@ if not is_paused() and (limited and may_find() or not limited and any_ready()) t
 end
 reply[3] = next_due()
 if limited then
-    reply[3] = sooner(reply[3], next_gate())
+    -- Consumers have timers of their own for gates; this is for those that are full, or died.
+    local gate = next_gate()
+    reply[3] = sooner(reply[3], gate > 0 and math.max(gate, NOW + GATE_REST_MS) or 0)
 end
 return reply
