@@ -20,6 +20,8 @@ enum queue_script {
     QUEUE_REAP,
     QUEUE_WAKE,
     QUEUE_PAUSE,
+    QUEUE_LIMITS,
+    QUEUE_EXPLAIN,
     QUEUE_LIST,
     QUEUE_COUNTS,
     QUEUE_WORKERS,

@@ -123,6 +123,8 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
     const struct worker_options *opt = d->sv.opt;
     struct consumer_events ev = {.arg = lane,
                                  .on_claim = daemon_on_claim,
+                                 .on_want = daemon_on_want,
+                                 .on_looked = daemon_on_looked,
                                  .on_lost = daemon_on_lost,
                                  .on_state = daemon_on_consumer};
 
@@ -145,7 +147,8 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
 static enum err build_lanes(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
-    enum err e = lanes_parse(opt->queues, opt->slots, d->lanes, &d->n_lanes, reterr);
+    uint64_t slots = opt->queue_order == SHARE_SEPARATE ? opt->slots : opt->concurrency;
+    enum err e = lanes_parse(opt->queues, slots, d->lanes, &d->n_lanes, reterr);
 
     for (size_t i = 0; e == ERR_OK && i < d->n_lanes; i++) {
         d->queues[i] = d->lanes[i].queue;
