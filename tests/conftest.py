@@ -69,7 +69,7 @@ class StackFactory:
     def __call__(self, start=True, redis_extra=(), pg_extra=(), **config):
         directory = Path(tempfile.mkdtemp(prefix="millrace-test-"))
         directory.chmod(0o711)  # PostgreSQL runs as a user of its own when the tests run as root
-        stack = Stack(directory, self.build, config={**QUICK, **config}, redis_extra=redis_extra, pg_extra=("fsync=off", *pg_extra))
+        stack = Stack(directory, self.build, config={**QUICK, **config}, redis_extra=redis_extra, pg_extra=("fsync=off", "track_commit_timestamp=on", *pg_extra))
         stack.pg.template = Template.get()
         stack.client = Client(stack)
         self.made.append(stack)

@@ -3,15 +3,10 @@
 import signal
 import socket
 
-from fault.test_worker_dies import mixed, ready
 from support.audit import audit
+from support.faults import kill_api, mixed, ready
 from support.load import Load
 from support.pictures import plain_png
-
-
-def kill(stack):
-    assert stack.api.stop(signal.SIGKILL) == -signal.SIGKILL
-    stack.api = None
 
 
 def test_an_api_that_is_killed_under_load_loses_no_acknowledged_job(stacks):
@@ -21,7 +16,7 @@ def test_an_api_that_is_killed_under_load_loses_no_acknowledged_job(stacks):
         for _ in range(3):
             done = len(load.acked)
             stack.client.until(lambda: len(load.acked) > done + 100, "more jobs")
-            kill(stack)
+            kill_api(stack)
             stack.start_api()
     assert load.cut > 0, "some connections were cut"
     audit(stack, load, base, known=known)
@@ -39,7 +34,7 @@ def test_uploads_that_were_cut_off_leave_nothing(stacks):
         halves.append(s)
     c.until(lambda: len(list((stack.dir / "blobs").rglob("*.part"))) == 5, "half uploads")
     whole = c.upload(picture)
-    kill(stack)
+    kill_api(stack)
     for s in halves:
         s.close()
     stack.start_api()

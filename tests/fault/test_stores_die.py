@@ -1,37 +1,15 @@
 """Redis and PostgreSQL that die, hang and come back under load."""
 
 import itertools
-import os
 import signal
 import threading
 import time
 
 import pytest
 
-from fault.test_worker_dies import mixed, ready
-from support.audit import audit, children
+from support.audit import audit
+from support.faults import claimed, freeze, kill_postgres, mixed, ready, thaw
 from support.load import Load, noops
-
-
-def family(pid):
-    """A process and all that came from it."""
-    found = [pid]
-    for one in found:
-        try:
-            found += children(one)
-        except FileNotFoundError:
-            pass
-    return found
-
-
-def freeze(process):
-    for pid in family(process.pid):
-        os.kill(pid, signal.SIGSTOP)
-
-
-def thaw(process):
-    for pid in family(process.pid):
-        os.kill(pid, signal.SIGCONT)
 
 
 # --- Redis
@@ -61,7 +39,7 @@ def test_redis_away_for_longer_than_the_lease(stacks):
     load = Load(stack, noops(60, work_ms=1200), connections=30)
     with load:
         c.until(lambda: len(load.acked) == 60, "jobs")
-    c.until(lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*")) == 60, "all of them running")
+    c.until(lambda: claimed(stack) == 60, "all of them running")
     stack.redis.kill()
     began = time.monotonic()
     status, head, _ = stack.post_json("/v1/jobs", {"type": "noop", "args": {}})
@@ -110,7 +88,7 @@ def test_a_drain_ends_although_redis_is_away(stacks):
     load = Load(stack, noops(5, work_ms=500), connections=5)
     with load:
         pass
-    c.until(lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*")) == 5, "all of them running")
+    c.until(lambda: claimed(stack) == 5, "all of them running")
     stack.redis.kill()
     worker = stack.workers.pop("1")
     assert worker.stop() == 0
@@ -168,7 +146,7 @@ def test_results_wait_for_postgres_and_no_more_than_the_limit_is_taken(stacks):
     load = Load(stack, noops(1000), connections=16)
     with load:
         c.until(lambda: len(load.acked) == 1000, "all of them")
-    claimed = lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*"))  # noqa: E731
+    claimed = lambda: claimed(stack)  # noqa: E731
     c.until(lambda: claimed() > 0, "some at work")
     assert claimed() <= 100
     assert c.redis.llen("mr:{default}:ready:normal") >= 900
@@ -183,7 +161,7 @@ def test_a_drain_ends_although_postgres_is_away(stacks):
     load = Load(stack, noops(20, work_ms=100), connections=5)
     with load:
         pass
-    c.until(lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*")) == 20, "all of them claimed")
+    c.until(lambda: claimed(stack) == 20, "all of them claimed")
     worker = stack.workers.pop("1")
     assert worker.stop() == 0
     assert c.events("worker-1", "worker.given_up")[0]["jobs"] == 20
