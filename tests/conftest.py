@@ -19,13 +19,9 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from stack import Stack  # noqa: E402
 from support.client import Client  # noqa: E402
+from support.faults import QUICK  # noqa: E402
 
 BUILD = Path(os.environ.get("MILLRACE_BUILD", ROOT / "build/debug")).resolve()
-
-# Short times, so that a test of a lease or a retry does not wait for seconds.
-QUICK = {"BEAT": "200ms", "LEASE": "1s", "RETRY_BASE": "20ms", "RETRY_CAP": "200ms", "DRAIN": "10s", "RENDERERS": "2",
-         "OUTGOING_ALLOW": "127.0.0.0/8,::1"}
-
 
 def sanitizer_reports(directory):
     found = []

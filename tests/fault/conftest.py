@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.faults import Relays, SmallDisk
+from support.faults import Clock, Relays, SmallDisk
+from support.receiver import Receiver
 
 
 @pytest.fixture
@@ -33,3 +34,16 @@ def small_disk(tmp_path_factory):
     yield make
     for disk in made:
         disk.close()
+
+
+@pytest.fixture
+def receiver():
+    """Closes its connections, so that none of them is counted as left open."""
+    made = Receiver(keep_alive=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return Clock(tmp_path)

@@ -4,18 +4,11 @@ Redis's wall clock, because no other clock is everybody's."""
 import itertools
 import time
 
-import pytest
-
 from support.audit import audit
-from support.faults import Clock, claimed, mixed_quick, ready
+from support.faults import claimed, mixed_quick, ready
 from support.load import Load, noops
 
 HOUR = 3600
-
-
-@pytest.fixture
-def clock(tmp_path):
-    return Clock(tmp_path)
 
 
 def jumped_load(stack, clock, rounds):

@@ -310,7 +310,7 @@ def gather(stack, loads, base, crashes, known, states, earlier, receiver, in_fli
     return facts
 
 
-def audit(stack, loads, base, crashes=0, known=(), states=True, timeout_s=90, earlier=None, receiver=None, in_flight=False):
+def audit(stack, loads, base, crashes=0, known=(), states=True, timeout_s=90, earlier=None, receiver=None, in_flight=False, say=print):
     """known: ids of jobs that came in some other way. states: the load's jobs have to end as it expects. earlier: terminal rows as
     terminal_rows() gave them at some time before. in_flight: rows may have been on their way to PostgreSQL, held up, when a lease was
     lost. Prints one line; gives the rows by id."""
@@ -321,6 +321,6 @@ def audit(stack, loads, base, crashes=0, known=(), states=True, timeout_s=90, ea
     client.until(lambda: not strays(stack, base) and not consumers_off(stack), timeout_s=60,
                  what=lambda: f"I6: {strays(stack, base) + consumers_off(stack)}, as before,")
     verdict = judge(gather(stack, loads, base, crashes, known, states, earlier, receiver, in_flight))
-    print(f"audit: {verdict}")
+    say(f"audit: {verdict}")
     assert not verdict.broken, "\n".join(verdict.broken)
     return {r.id: r for r in verdict.facts.rows}

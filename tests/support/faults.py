@@ -3,7 +3,6 @@ and the things that can be done to its processes."""
 
 import itertools
 import os
-import re
 import signal
 import struct
 import subprocess
@@ -13,6 +12,9 @@ from support.audit import Base, children
 from support.pictures import plain_png
 from support.proxy import Proxy
 
+# Short times, so that a test of a lease or a retry does not wait for seconds.
+QUICK = {"BEAT": "200ms", "LEASE": "1s", "RETRY_BASE": "20ms", "RETRY_CAP": "200ms", "DRAIN": "10s", "RENDERERS": "2",
+         "OUTGOING_ALLOW": "127.0.0.0/8,::1"}
 LONG = {"LEASE": "10m", "BEAT": "1s"}  # so long that nothing which happens here can be the lease's doing
 TRIES = 50  # where failed attempts are not what is looked at
 
@@ -108,8 +110,12 @@ class Relays:
         stack.start_worker()
         stack.client.until(lambda: stack.get("/readyz")[0] == 200, "readiness")
 
+    def add(self, name, stack):
+        """One more to Redis."""
+        setattr(self, name, Proxy(stack.redis.socket, resp=True))
+
     def all(self):
-        return [p for p in (self.api_redis, self.redis, self.pg, self.http) if p]
+        return [p for p in vars(self).values() if p]
 
     def heal(self):
         for proxy in self.all():
@@ -202,13 +208,14 @@ class SmallDisk:
         self.mounted = done.returncode == 0
 
     def fill(self):
-        with open(self.filler, "wb") as f:
-            try:
-                while True:
-                    f.write(bytes(4096))
-                    f.flush()
-            except OSError:
-                pass
+        fd = os.open(self.filler, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            while True:
+                os.write(fd, bytes(4096))
+        except OSError:
+            pass  # it is full
+        finally:
+            os.close(fd)
 
     def free(self):
         self.filler.unlink(missing_ok=True)
@@ -238,8 +245,3 @@ class Clock:
         """Sanitizers are content with a library before theirs, if told so."""
         options = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
         return {"LD_PRELOAD": str(self.library), "MILLRACE_WALL_CLOCK": str(self.file), "ASAN_OPTIONS": options}
-
-
-def seed_of(text):
-    """The number that a seed's text means."""
-    return int(text) if re.fullmatch(r"\d+", text) else int.from_bytes(text.encode(), "big") % 2**32

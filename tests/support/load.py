@@ -3,7 +3,7 @@
     load = Load(stack, jobs, connections=16)
     with load: ...break something...          # runs in a thread; leaving waits until every job was acknowledged
     load.acked                                # {id: tag}
-    load.sends                                # {tag: how often it left}: each may have been taken
+    load.sends                                # {tag: how often it left and may have been taken}
     load.stop()                               # no new jobs; those under way are still brought to their end
 
 A job's "expect" is not sent: it is the state in which the job has to end, where that is not succeeded.
@@ -23,6 +23,7 @@ RETRY_S = 0.05
 LIMIT_S = 120
 ANSWER_S = 30
 REFUSALS = (429, 503)
+UNSURE = b"may have been taken"  # what the API says where it does not know; all else that it refuses was not taken
 
 
 def noops(n, **args):
@@ -135,7 +136,9 @@ class Load:
                 self.acked_at[job_id] = time.time()
                 return link
             assert status in (0, *REFUSALS), (status, answer)
-            self.refused += status in REFUSALS
+            if status in REFUSALS:
+                self.refused += 1
+                self.sends[tag] -= UNSURE not in answer
             await asyncio.sleep(RETRY_S)
 
     @staticmethod
