@@ -24,6 +24,8 @@ def source(bed):
 
 
 class Images(Millrace):
+    """The same worker, with image jobs."""
+
     def __init__(self, bed, widths):
         super().__init__(bed)
         outputs = [{"name": f"w{w}", "ops": [{"resize": {"width": w}}], "format": "jpeg", "quality": 80} for w in widths]

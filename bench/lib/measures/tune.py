@@ -6,6 +6,7 @@ from lib.measures import part, present, rounds
 from lib.measures.drain import drained
 from lib.peers.bullmq import BullMQ
 from lib.peers.celery import Celery
+from lib.peers.millrace import Millrace
 from lib.peers.sidekiq import Sidekiq
 
 TITLE = "Settings of the peers"
@@ -14,6 +15,8 @@ NOTE = "Drain, jobs a second; AOF always."
 
 def candidates(bed):
     cores = os.cpu_count()
+    for slots in (64, 256, 1024, 2048):
+        yield f"Millrace: {slots} slots", Millrace(bed, slots=slots)
     for rows in (False, True):
         for processes in dict.fromkeys((1, cores)):
             for concurrency in (10, 50, 100, 300):

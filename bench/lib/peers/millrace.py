@@ -8,7 +8,11 @@ from stack import wait_until
 
 
 class Millrace(Peer):
-    name = "Millrace"
+    """Options: slots; without them as shipped."""
+
+    @property
+    def name(self):
+        return f"Millrace, {self.options['slots']} slots" if "slots" in self.options else "Millrace"
 
     def start_api(self):
         s = self.bed.stack
@@ -31,6 +35,8 @@ class Millrace(Peer):
         w.stop()
 
     def start_workers(self, **more):
+        if "slots" in self.options:
+            more["SLOTS"] = self.options["slots"]
         return [self.bed.stack.start_worker(**more)]
 
     def left(self):
