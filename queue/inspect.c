@@ -174,7 +174,8 @@ static bool take_listed(const struct list_look *l, const redisReply *const *fiel
                              .priority = (enum job_priority)number_of(field[2])};
     if (state_decode(text_of(field[1]), &v) == ERR_OK)
         take_state(ret, &v);
-    ret->state = l->state; /* where it was found counts */
+    if (ret->state != JOB_CANCELLED)
+        ret->state = l->state; /* where it was found counts */
     if (id.len == UUID_LEN)
         memcpy(ret->id.bytes, id.ptr, UUID_LEN);
     (void)snprintf(ret->queue, sizeof ret->queue, "%s", l->queue);

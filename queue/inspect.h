@@ -11,7 +11,8 @@ struct live_job {
     struct uuid id;
     char queue[JOB_NAME_MAX + 1];
     char type[JOB_NAME_MAX + 1]; /* "" when not known */
-    enum job_state state;        /* queued, scheduled, running, retrying */
+    enum job_state
+        state; /* queued, scheduled, running, retrying; cancelled: not recorded yet */
     enum job_priority priority;
     uint32_t attempt, excused;
     uint64_t since_ms;     /* when it entered this state */

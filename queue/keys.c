@@ -39,3 +39,18 @@ struct slice keys_active(const struct queue_keys *k, const char *consumer,
     must(len > 0 && len < KEYS_ACTIVE_SIZE);
     return slice_of(dst, (size_t)len);
 }
+
+struct slice keys_watch(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "watch", "");
+}
+
+struct slice keys_events(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "events", "");
+}
+
+struct slice keys_control(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "control", "");
+}

@@ -10,6 +10,10 @@
  *     mr:{q}:workers               HASH    consumer -> who it is
  *     mr:{q}:wake                  LIST    at most one token
  *     mr:{q}:meta                  HASH    paused, counters
+ *     mr:{q}:cancels:<consumer>    SET     ids of its claims that are to be cancelled
+ *     mr:{q}:watch                 STRING  somebody watches jobs; expires by itself
+ *     mr:{q}:events                channel ids of jobs to look at again
+ *     mr:{q}:control               channel ids of running jobs that are to be stopped
  *
  * The braces are a hash tag: all keys of one queue live in one Redis Cluster slot. */
 #ifndef QUEUE_KEYS_H
@@ -50,5 +54,9 @@ MUST_USE enum err keys_init(struct queue_keys *ret, const char *queue, struct fa
 /* The hash of that consumer's claims, written to dst. */
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE]);
+/* What scripts make by themselves of the key of the states (queue/lua/part_watch.lua). */
+struct slice keys_watch(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
+struct slice keys_events(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
+struct slice keys_control(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
 
 #endif
