@@ -19,6 +19,7 @@ struct daemon {
     const char *queues[LANES_MAX];
     size_t n_lanes, rendering;
     struct reaper *reaper;
+    struct redis_sub *control;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
     bool started, schema_ok, asking, draining, closing;
@@ -38,6 +39,7 @@ void daemon_tick(struct daemon *d, uint64_t now_ms);
 void daemon_stop_jobs(struct daemon *d, enum slot_stop why);
 void daemon_on_claim(void *arg, const struct claim *claim);
 void daemon_on_lost(void *arg);
+void daemon_on_cancel(void *arg, const struct uuid *id);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
 

@@ -56,6 +56,7 @@ static void pack_args(struct buf *out, const struct spec_job *f, const struct fo
     bool event = summary && mp_get(f->args, "event") == NULL;
     const msgpack_object_map *map = &f->args->via.map;
     msgpack_packer pk;
+    char name[32];
 
     mp_packer(&pk, out);
     msgpack_pack_map(&pk, map->size + (summary ? 1 : 0) + (event ? 1 : 0));
@@ -69,7 +70,8 @@ static void pack_args(struct buf *out, const struct spec_job *f, const struct fo
     }
     if (event) {
         mp_str(&pk, "event");
-        mp_str(&pk, p->state == JOB_SUCCEEDED ? "job.succeeded" : "job.dead");
+        (void)snprintf(name, sizeof name, "job.%s", job_state_name(p->state));
+        mp_str(&pk, name);
     }
 }
 

@@ -3,7 +3,7 @@
  * Their ids come from the parent's id and their place in the list, so that making them twice
  * makes the same jobs. A webhook without a body gets what came of the parent:
  *     {"job", "type", "queue", "state", "attempt", "result" | "error", "outputs"?}
- * and the event job.succeeded or job.dead. */
+ * and the event job.succeeded, job.dead, job.cancelled or job.expired. */
 #ifndef WORKER_FOLLOW_H
 #define WORKER_FOLLOW_H
 

@@ -113,6 +113,17 @@ static enum err check_follow_ups(struct slot *s, struct fault *reterr)
     return ERR_OK;
 }
 
+/* Its follow-ups are told, as far as they can be read. */
+static enum err refuse_late(struct slot *s, struct fault *reterr)
+{
+    char when[CLOCK_RFC3339_SIZE];
+
+    if (check_args(s, reterr) == ERR_OK)
+        (void)check_follow_ups(s, reterr);
+    return fault_set(reterr, ERR_EXPIRED, 0, "it was to be begun before %s",
+                     clock_rfc3339(s->job.expires_ms, when));
+}
+
 static enum err admit(struct slot *s, struct fault *reterr)
 {
     uint32_t counted = verdict_counted(s->claim.attempt, s->claim.excused);
@@ -123,6 +134,8 @@ static enum err admit(struct slot *s, struct fault *reterr)
         return reterr->err;
     }
     s->job.id = s->claim.id; /* the one that everybody else goes by */
+    if (s->job.expires_ms > 0 && s->claim.claimed_ms >= s->job.expires_ms)
+        return refuse_late(s, reterr);
     if (check_args(s, reterr) != ERR_OK || check_follow_ups(s, reterr) != ERR_OK)
         return reterr->err;
     if (counted > s->max_attempts) {
@@ -144,7 +157,9 @@ static const struct step *run(struct flow *f)
     if (s->stop == SLOT_STOP_LOST || s->from_row)
         return &slot_step_judge;
     e = admit(s, &why);
-    if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
+    if (s->claim.cancelled || (e == ERR_OK && s->stop == SLOT_STOP_CANCEL))
+        e = fault_set(&why, ERR_CANCELED, 0, "cancelled before it was begun");
+    else if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
         e = fault_set(&why, ERR_CANCELED, 0, "the worker is draining");
     if (e == ERR_OK) {
         s->running = true;
@@ -171,6 +186,8 @@ void slot_done(struct slot *s, enum err e, const struct fault *why)
 
         (void)fault_set(&late, ERR_TIMEOUT, 0, "not done within timeout_ms %u", s->timeout_ms);
         slot_failed(s, ERR_TIMEOUT, &late);
+    } else if (e == ERR_CANCELED && s->stop == SLOT_STOP_CANCEL) {
+        slot_failed(s, ERR_CANCELED, &(struct fault){.text = "cancelled while it ran"});
     } else if (e != ERR_OK) {
         slot_failed(s, e, why);
     }
