@@ -57,6 +57,8 @@ struct sse_place sse_place_of(const struct live_job *job)
         place.rank = RANK_DELAYED;
     else if (job->state == JOB_CANCELLED)
         place.rank = RANK_CANCELLED;
+    if (job->state == JOB_CANCELLED && job->consumer.len > 0 && place.attempt > 0)
+        place.attempt--; /* who has claimed it only records it */
     return place;
 }
 
@@ -109,7 +111,8 @@ static void add_state(const struct live_job *job, struct sse_place place,
                       struct sse_place *last, struct buf *out)
 {
     begin("state", place, last, out);
-    buf_addf(out, "\"state\":\"%s\",\"attempt\":%u", job_state_name(job->state), job->attempt);
+    buf_addf(out, "\"state\":\"%s\",\"attempt\":%u", job_state_name(job->state),
+             place.attempt);
     add_time("since", job->since_ms, out);
     add_time(job->state == JOB_RETRYING ? "next_attempt_at" : "run_at", job->due_ms, out);
     add_text("worker", job->consumer, out);

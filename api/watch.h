@@ -4,7 +4,7 @@
  *
  * Watchers of one job share its looks: at its state in Redis, and once it lives no more at its row.
  * A look follows each message that names the job (queue/keys.h: events), the (re)connection of the
- * channel, and every ten seconds, so that a lost message costs time only. While Redis or PostgreSQL is
+ * channel, and every five seconds, so that a lost message costs time only. While Redis or PostgreSQL is
  * away watchers stay, and the look is made up for. The scripts publish only while a key says that
  * somebody watches the queue: this module keeps it fresh as long as that is so.
  * Loop thread only. new -> start -> drain -> close. */

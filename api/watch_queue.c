@@ -1,7 +1,7 @@
 #include "api/watch_internal.h"
 #include "shared/clock.h"
 
-#define KEEP_MS      10000
+#define KEEP_MS      5000
 #define KEEP_SECONDS "30" /* the key outlives a lost round, not a process that has died */
 #define AGAIN_MS     200
 

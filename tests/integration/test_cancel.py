@@ -131,7 +131,7 @@ def test_a_renderer_is_killed(stacks, picture):
     renderers = set(children(stack.workers["1"].pid))
     assert cancel(stack, job, Prefer="wait=50")[1]["cancel"] == "done"
     check_cancelled(stack, job, WHILE)
-    c.until(lambda: not (renderers & set(children(stack.workers["1"].pid))), "the end of the renderer")
+    c.until(lambda: renderers - set(children(stack.workers["1"].pid)), "the end of the renderer that had it")
     c.until(lambda: not c.files("spool"), "an empty spool")
     assert not [f for f in c.files("blobs") if "uploads" not in f.parts]
 
