@@ -1,24 +1,24 @@
 #include "api/watch_internal.h"
+#include "queue/events.h"
 #include "shared/clock.h"
 
-#define KEEP_MS      5000
-#define KEEP_SECONDS "30" /* the key outlives a lost round, not a process that has died */
-#define AGAIN_MS     200
+#define AGAIN_MS 200
 
 bool watch_queue_is_open(const struct watch_queue *q)
 {
     return q->set && redis_sub_is_fresh(q->channel);
 }
 
-static void on_message(void *arg, struct slice ids)
+static void on_id(void *arg, const struct uuid *id)
 {
-    struct watch_queue *q = arg;
-    struct uuid id;
+    watch_look_at(arg, id);
+}
 
-    for (size_t at = 0; at + UUID_LEN <= ids.len; at += UUID_LEN) {
-        memcpy(id.bytes, ids.ptr + at, UUID_LEN);
-        watch_look_at(q->hub, &id);
-    }
+static void on_message(void *arg, struct slice message)
+{
+    const struct watch_queue *q = arg;
+
+    events_read(message, on_id, q->hub);
 }
 
 static void on_set(void *arg, enum err e, const redisReply *reply)
@@ -32,7 +32,7 @@ static void on_set(void *arg, enum err e, const redisReply *reply)
         watch_hub_finish(h);
         return;
     }
-    q->keep_ms = clock_now_ms() + (e == ERR_OK ? KEEP_MS : AGAIN_MS);
+    q->keep_ms = clock_now_ms() + (e == ERR_OK ? EVENTS_ASK_MS : AGAIN_MS);
     if (e != ERR_OK)
         return;
     q->set = true;
@@ -41,15 +41,9 @@ static void on_set(void *arg, enum err e, const redisReply *reply)
 
 static void set_key(struct watch_queue *q)
 {
-    char key[QUEUE_KEY_SIZE];
-    const struct slice words[] = {SLICE_LIT("SET"), keys_watch(&q->keys, key), SLICE_LIT("1"),
-                                  SLICE_LIT("EX"), SLICE_LIT(KEEP_SECONDS)};
-
     if (q->setting)
         return;
-    q->setting =
-        redis_command(q->hub->api->redis, &(struct redis_command){COUNT_OF(words), words, 0},
-                      on_set, q) == ERR_OK;
+    q->setting = events_ask(q->hub->api->redis, &q->keys, on_set, q) == ERR_OK;
     q->keep_ms = q->setting ? UINT64_MAX : clock_now_ms() + AGAIN_MS;
 }
 

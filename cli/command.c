@@ -5,17 +5,9 @@
 #include "shared/config_name.h"
 
 const struct command *const command_table[] = {
-    &command_enqueue,
-    &command_jobs,
-    &command_job,
-    &command_queues,
-    &command_workers,
-    &command_pause,
-    &command_resume,
-    &command_migrate,
-    &command_version,
-    &command_help,
-    NULL,
+    &command_enqueue, &command_jobs,    &command_job,   &command_watch,  &command_cancel,
+    &command_queues,  &command_workers, &command_pause, &command_resume, &command_migrate,
+    &command_version, &command_help,    NULL,
 };
 
 #define N_COMMANDS (COUNT_OF(command_table) - 1)

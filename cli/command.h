@@ -16,9 +16,9 @@ struct command {
     command_fn *run;
 };
 
-extern const struct command command_enqueue, command_jobs, command_job, command_queues,
-    command_workers, command_pause, command_resume, command_migrate, command_version,
-    command_help;
+extern const struct command command_enqueue, command_jobs, command_job, command_cancel,
+    command_watch, command_queues, command_workers, command_pause, command_resume,
+    command_migrate, command_version, command_help;
 
 /* All of them, in the order of --help; ended by NULL. */
 extern const struct command *const command_table[];
