@@ -111,8 +111,7 @@ static void add_state(const struct live_job *job, struct sse_place place,
                       struct sse_place *last, struct buf *out)
 {
     begin("state", place, last, out);
-    buf_addf(out, "\"state\":\"%s\",\"attempt\":%u", job_state_name(job->state),
-             place.attempt);
+    buf_addf(out, "\"state\":\"%s\",\"attempt\":%u", job_state_name(job->state), place.attempt);
     add_time("since", job->since_ms, out);
     add_time(job->state == JOB_RETRYING ? "next_attempt_at" : "run_at", job->due_ms, out);
     add_text("worker", job->consumer, out);

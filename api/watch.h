@@ -45,7 +45,7 @@ void watch_hub_start(struct watch_hub *h);
 /* Tells all; takes nobody any more. */
 void watch_hub_drain(struct watch_hub *h);
 /* Nobody watches any more. on_closed runs last. */
-void watch_hub_close(struct watch_hub **h, void (*on_closed)(void *arg), void *arg);
+void watch_hub_close(struct watch_hub **p, void (*on_closed)(void *arg), void *arg);
 
 /* Whether one more would be taken. */
 bool watch_has_room(const struct watch_hub *h);

@@ -56,10 +56,10 @@ MUST_USE enum err redis_sub_add(struct redis_sub *s, const struct redis_sub_ear 
                                 struct redis_sub_channel **ret);
 /* Whether nothing that is published now would be missed. */
 bool redis_sub_is_fresh(const struct redis_sub_channel *ch);
-/* Takes *ch and sets it NULL; copes with NULL. Nothing is told of it any more. */
-void redis_sub_remove(struct redis_sub_channel **ch);
+/* Takes *p and sets it NULL; copes with NULL. Nothing is told of it any more. */
+void redis_sub_remove(struct redis_sub_channel **p);
 
-/* Takes *s and sets it NULL; all channels are removed before. on_closed (may be NULL) runs last. */
-void redis_sub_close(struct redis_sub **s, redis_sub_closed_fn *on_closed, void *arg);
+/* Takes *p and sets it NULL; all channels are removed before. on_closed (may be NULL) runs last. */
+void redis_sub_close(struct redis_sub **p, redis_sub_closed_fn *on_closed, void *arg);
 
 #endif
