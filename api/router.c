@@ -28,6 +28,8 @@ static const struct endpoint *const table[] = {
     &endpoint_queue_get,
     &endpoint_limits,
     &endpoint_explain,
+    &endpoint_job_cancel,
+    &endpoint_job_events,
 };
 /* clang-format on */
 

@@ -18,6 +18,8 @@ const struct command *const command_table[] = {
     &command_schedule,
     &command_limits,
     &command_explain,
+    &command_watch,
+    &command_cancel,
     &command_migrate,
     &command_version,
     &command_help,

@@ -30,6 +30,8 @@ extern const struct command
     command_schedule,
     command_limits,
     command_explain,
+    command_watch,
+    command_cancel,
     command_migrate,
     command_version,
     command_help;

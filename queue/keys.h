@@ -11,6 +11,10 @@
  *     mr:{q}:workers               HASH    consumer -> who it is
  *     mr:{q}:wake                  LIST    at most one token
  *     mr:{q}:meta                  HASH    paused, limits, counters
+ *     mr:{q}:cancels:<consumer>    SET     ids of its claims that are to be cancelled
+ *     mr:{q}:watch                 STRING  somebody watches jobs; expires by itself
+ *     mr:{q}:events                channel ids of jobs to look at again
+ *     mr:{q}:control               channel ids of running jobs that are to be stopped
  *     mr:{q}:crashes               HASH    id -> how the worker died that had it (crash_notes.h)
  *     mr:{q}:schedules             HASH    name -> record (schedule.h)
  *     mr:{q}:schedules:jobs        HASH    name -> the job that it makes, as JSON
@@ -87,6 +91,10 @@ MUST_USE enum err keys_init_schedules(struct schedule_keys *ret, const char *que
 /* The hash of that consumer's claims, written to dst. */
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE]);
+/* What scripts make by themselves of the key of the states (queue/lua/part_watch.lua). */
+struct slice keys_watch(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
+struct slice keys_events(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
+struct slice keys_control(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
 
 struct slice keys_crashes(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
 

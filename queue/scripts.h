@@ -14,6 +14,7 @@ enum queue_script {
     QUEUE_CLAIM,
     QUEUE_SETTLE,
     QUEUE_PROGRESS,
+    QUEUE_CANCEL,
     QUEUE_REGISTER,
     QUEUE_UNREGISTER,
     QUEUE_BEAT,

@@ -29,7 +29,9 @@ extern const struct endpoint
     endpoint_jobs_retry,
     endpoint_queue_get,
     endpoint_limits,
-    endpoint_explain;
+    endpoint_explain,
+    endpoint_job_cancel,
+    endpoint_job_events;
 /* clang-format on */
 
 #endif

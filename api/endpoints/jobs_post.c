@@ -4,6 +4,7 @@
  * job is then on disk. When Redis was cut off in the middle nobody knows whether it took the job: 503 says so. */
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
+#include "api/job_answer.h"
 #include "api/reply.h"
 #include "queue/submission.h"
 
@@ -31,13 +32,20 @@ static void reply_accepted(struct request *rq, const struct submission *s)
                                    .n_headers = 1});
 }
 
+/* Prefer: wait puts the answer off until the job has ended, or the time is over. */
+static void accepted(struct post *p)
+{
+    if (!job_answer_posted(p->rq, p->job.queue, &p->job.id))
+        reply_accepted(p->rq, &p->job);
+}
+
 static void on_enqueued(void *arg, enum err e, const struct fault *why)
 {
     struct post *p = arg;
 
     (void)why;
     if (e == ERR_OK)
-        reply_accepted(p->rq, &p->job);
+        accepted(p);
     else if (e == ERR_UNREACHABLE || e == ERR_TIMEOUT)
         reply_unavailable(
             p->rq, "the queue was cut off while it took the job; it may have been taken", e);
