@@ -4,6 +4,7 @@
 #ifndef QUEUE_INSPECT_H
 #define QUEUE_INSPECT_H
 
+#include "queue/caps.h"
 #include "queue/job.h"
 #include "shared/redis.h"
 
@@ -39,6 +40,9 @@ struct queue_info {
     bool paused;
     uint64_t enqueued, claimed, settled, retried, released,
         reaped; /* counters since the queue began */
+    struct queue_caps caps;
+    uint64_t waiting_bytes,
+        oldest_ms; /* memory of what waits, about; age of the oldest ready job */
 };
 typedef void inspect_queues_fn(void *arg, enum err e, const struct queue_info *queues,
                                size_t n);

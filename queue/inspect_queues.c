@@ -46,9 +46,11 @@ static void take_counts(void *arg, const char *queue, const redisReply *reply)
 {
     struct queues_look *l = arg;
     struct queue_info q = {.paused = false};
-    uint64_t *const fields[] = {&q.ready[0], &q.ready[1],  &q.ready[2], &q.ready[3], &q.delayed,
-                                &q.active,   &q.consumers, NULL,        &q.enqueued, &q.claimed,
-                                &q.settled,  &q.retried,   &q.released, &q.reaped};
+    uint64_t *const fields[] = {&q.ready[0],    &q.ready[1],      &q.ready[2],  &q.ready[3],
+                                &q.delayed,     &q.active,        &q.consumers, NULL,
+                                &q.enqueued,    &q.claimed,       &q.settled,   &q.retried,
+                                &q.released,    &q.reaped,        &q.caps.jobs, &q.caps.bytes,
+                                &q.caps.age_ms, &q.waiting_bytes, &q.oldest_ms};
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields))
         return;

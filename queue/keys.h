@@ -9,7 +9,11 @@
  *     mr:{q}:consumers             ZSET    consumer, by last beat in Unix ms; 0: being reaped
  *     mr:{q}:workers               HASH    consumer -> who it is
  *     mr:{q}:wake                  LIST    at most one token
- *     mr:{q}:meta                  HASH    paused, counters
+ *     mr:{q}:meta                  HASH    paused, counters, caps
+ *     mr:{q}:unique:<key>          STRING  id of the job that holds the key  (these three: queue/lua/part_unique.lua)
+ *     mr:{q}:holds                 HASH    id -> the key that it holds while it lives
+ *     mr:{q}:once:<id>             STRING  what was said to the enqueue of an idempotent request
+ *     mr:idem:<sha256>             STRING  an Idempotency-Key: its request and the answer (queue/idem.h)
  *
  * The braces are a hash tag: all keys of one queue live in one Redis Cluster slot. */
 #ifndef QUEUE_KEYS_H
@@ -19,6 +23,7 @@
 
 #define KEYS_QUEUES       "mr:queues"
 #define KEYS_REDIS        "mr:redis"
+#define KEYS_IDEM         "mr:idem:"
 
 #define KEYS_CONSUMER_MAX 127 /* host:instance:boot */
 

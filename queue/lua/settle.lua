@@ -31,6 +31,7 @@ local function settle_done()
     if #ours > 0 then
         call('HDEL', ACTIVE, unpack(ours))
         call('HDEL', STATE, unpack(ours))
+        release_keys(ours)
         call('HINCRBY', META, 'settled', #ours)
     end
 end
