@@ -222,7 +222,8 @@ static enum err build(struct service *s, struct fault *reterr)
     if (e == ERR_OK)
         e = producer_new(uv, api->redis,
                          &(struct producer_options){.max_pending = opt->pending_jobs,
-                                                    .deadline_ms = (uint32_t)opt->redis_ms},
+                                                    .deadline_ms = (uint32_t)opt->redis_ms,
+                                                    .caps = true},
                          &api->producer, reterr);
     if (e == ERR_OK)
         e = server_new(api, &api->server, reterr);

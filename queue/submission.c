@@ -134,6 +134,13 @@ void submission_done(struct submission *s)
     buf_done(&s->item);
 }
 
+/* Our own encoding has the id at a fixed offset (queue/job.h). */
+void submission_rename(struct submission *s, const struct uuid *id)
+{
+    s->id = *id;
+    memcpy(s->item.data + JOB_ID_OFFSET, id->bytes, UUID_LEN);
+}
+
 enum job_state submission_state(const struct submission *s)
 {
     return s->due_ms > clock_wall_ms() ? JOB_SCHEDULED : JOB_QUEUED;
@@ -148,5 +155,8 @@ struct producer_job submission_job(const struct submission *s)
         .id = s->id,
         .type = s->type->name,
         .item = buf_slice(&s->item),
+        .unique = s->unique,
+        .unique_window_ms = s->unique_window_ms,
+        .unique_policy = s->unique_policy,
     };
 }

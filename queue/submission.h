@@ -28,6 +28,8 @@ struct submission {
 MUST_USE enum err submission_parse(struct slice json, unsigned max_depth,
                                    struct submission *ret, struct spec_fault *reterr);
 void submission_done(struct submission *s);
+/* Under another id. */
+void submission_rename(struct submission *s, const struct uuid *id);
 /* Queued or scheduled, as it will be once it is taken now. */
 enum job_state submission_state(const struct submission *s);
 /* What the producer takes; borrows from s. */
