@@ -42,18 +42,26 @@ static enum err ask_counts(void *arg, struct redis *r, const struct queue_keys *
     return ask_script(QUEUE_COUNTS, r, keys, cb, cb_arg);
 }
 
+static void take_caps(const redisReply *reply, struct queue_info *ret)
+{
+    uint64_t *const fields[] = {&ret->caps.jobs, &ret->caps.bytes, &ret->caps.age_ms,
+                                &ret->waiting_bytes, &ret->oldest_ms};
+
+    for (size_t i = 0; i < reply->elements && i < COUNT_OF(fields); i++)
+        *fields[i] = number_of(reply->element[i]);
+}
+
 static void take_counts(void *arg, const char *queue, const redisReply *reply)
 {
     struct queues_look *l = arg;
     struct queue_info q = {.paused = false};
-    uint64_t *const fields[] = {&q.ready[0],    &q.ready[1],      &q.ready[2],  &q.ready[3],
-                                &q.delayed,     &q.active,        &q.consumers, NULL,
-                                &q.enqueued,    &q.claimed,       &q.settled,   &q.retried,
-                                &q.released,    &q.reaped,        &q.caps.jobs, &q.caps.bytes,
-                                &q.caps.age_ms, &q.waiting_bytes, &q.oldest_ms};
+    uint64_t *const fields[] = {&q.ready[0], &q.ready[1],  &q.ready[2], &q.ready[3], &q.delayed,
+                                &q.active,   &q.consumers, NULL,        &q.enqueued, &q.claimed,
+                                &q.settled,  &q.retried,   &q.released, &q.reaped};
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields))
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields) + 1)
         return;
+    take_caps(reply->element[reply->elements - 1], &q);
     (void)snprintf(q.name, sizeof q.name, "%s", queue);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (fields[i] != NULL)

@@ -1,8 +1,8 @@
 -- counts: how much of everything a queue has. Reads only.
 -- ARGV  prefix of active keys
 -- gives {ready x 4, delayed, active, consumers, paused, then the counters: enqueued, claimed,
---       settled, retried, released, reaped; then the caps on jobs, bytes and age (0: none), memory of
---       what waits, ms for which the oldest ready job has been}
+--       settled, retried, released, reaped; last {the caps on jobs, bytes and age (0: none), memory
+--       of what waits, for how many ms the oldest ready job has been}}
 local CONSUMERS_MAX = 1000
 local reply = {}
 for p = 1, 4 do
@@ -21,7 +21,8 @@ for i = 1, 6 do
 end
 local caps = call('HMGET', META, 'cap_jobs', 'cap_bytes', 'cap_age_ms')
 for i = 1, 3 do
-    reply[14 + i] = tonumber(caps[i] or '0') or 0
+    caps[i] = tonumber(caps[i] or '0') or 0
 end
-reply[18], reply[19] = waiting_bytes(), oldest_ms()
+caps[4], caps[5] = waiting_bytes(), oldest_ms()
+reply[#reply + 1] = caps
 return reply
