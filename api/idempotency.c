@@ -63,7 +63,7 @@ bool idempotency_read(struct request *rq, struct slice body, struct idempotency 
 /* --- begin -------------------------------------------------------------------------------------- */
 
 struct begin {
-    struct request *rq;
+    struct redis *redis;
     struct idempotency *i;
     idempotency_fn *cb;
     void *arg;
@@ -100,6 +100,8 @@ static void reply_busy(struct request *rq)
 /* Gives whether the request is to go on. */
 static bool act(struct begin *b, const struct idem_told *told)
 {
+    struct request *rq = b->i->rq;
+
     switch (told->verdict) {
     case IDEM_BEGIN:
     case IDEM_RESUME:
@@ -107,16 +109,21 @@ static bool act(struct begin *b, const struct idem_told *told)
         b->i->idem.begun = told->begun;
         b->i->idem.resumed = told->verdict == IDEM_RESUME;
         FAILPOINT("api.idem_begun");
-        return true;
+        if (rq == NULL)
+            idem_undone(b->redis, &b->i->idem, true);
+        return rq != NULL;
     case IDEM_ANSWERED:
-        reply_again(b->rq, told);
+        if (rq != NULL)
+            reply_again(rq, told);
         break;
     case IDEM_BUSY:
-        reply_busy(b->rq);
+        if (rq != NULL)
+            reply_busy(rq);
         break;
     case IDEM_OTHER:
-        reply_problem(b->rq, 422, NULL,
-                      "this Idempotency-Key has been used for another request");
+        if (rq != NULL)
+            reply_problem(rq, 422, NULL,
+                          "this Idempotency-Key has been used for another request");
         break;
     }
     return false;
@@ -129,8 +136,9 @@ static void on_begun(void *arg, enum err e, const struct idem_told *told)
 
     if (e == ERR_OK)
         go_on = act(b, told);
-    else
-        reply_unavailable(b->rq, "the Idempotency-Key cannot be looked up", e);
+    else if (b->i->rq != NULL)
+        reply_unavailable(b->i->rq, "the Idempotency-Key cannot be looked up", e);
+    b->i->rq = NULL;
     b->cb(b->arg, go_on);
     free(b);
 }
@@ -144,8 +152,9 @@ void idempotency_begin(struct request *rq, struct idempotency *i, const struct u
     enum err e = ERR_NOMEM;
 
     i->idem.id = *id;
+    i->rq = rq;
     if (b != NULL) {
-        *b = (struct begin){rq, i, cb, arg};
+        *b = (struct begin){rq->api->redis, i, cb, arg};
         e = idem_begin(rq->api->redis, &i->idem, &times, on_begun, b);
     }
     if (e == ERR_OK)
@@ -153,6 +162,11 @@ void idempotency_begin(struct request *rq, struct idempotency *i, const struct u
     free(b);
     reply_unavailable(rq, "the queue cannot be reached", e);
     cb(arg, false);
+}
+
+void idempotency_forget(struct idempotency *i)
+{
+    i->rq = NULL;
 }
 
 /* --- the end ------------------------------------------------------------------------------------ */

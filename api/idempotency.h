@@ -11,6 +11,7 @@
 struct idempotency {
     bool used; /* the request has a key; without one the functions below do nothing */
     struct idem idem;
+    struct request *rq; /* that waits for its begin */
 };
 
 /* body: whole, or what stands for it. false: it is answered, the key breaks a rule. */
@@ -21,6 +22,9 @@ typedef void idempotency_fn(void *arg, bool go_on);
 /* id: proposed. Calls back exactly once, later. */
 void idempotency_begin(struct request *rq, struct idempotency *i, const struct uuid *id,
                        idempotency_fn *cb, void *arg);
+/* The request ends before the callback (streamed ones, whose client went away): it says go_on false, and nothing
+ * is answered. */
+void idempotency_forget(struct idempotency *i);
 /* Before the answer is sent. location: NULL where it has none. */
 void idempotency_done(const struct request *rq, const struct idempotency *i, unsigned status,
                       const char *location, struct slice body);

@@ -3,10 +3,10 @@
 #include "api/endpoints/endpoints.h"
 
 static const struct endpoint *const table[] = {
-    &endpoint_jobs_post,    &endpoint_jobs_list, &endpoint_job_get, &endpoint_output_get,
-    &endpoint_uploads_post, &endpoint_queues,    &endpoint_workers, &endpoint_health,
-    &endpoint_ready,        &endpoint_metrics,   &endpoint_pause,   &endpoint_resume,
-    &endpoint_caps_put,
+    &endpoint_jobs_post,    &endpoint_jobs_list,  &endpoint_job_get, &endpoint_output_get,
+    &endpoint_uploads_post, &endpoint_queues,     &endpoint_workers, &endpoint_health,
+    &endpoint_ready,        &endpoint_metrics,    &endpoint_pause,   &endpoint_resume,
+    &endpoint_caps_put,     &endpoint_batch_post,
 };
 
 /* Cuts the next segment off *rest (without its slash). */

@@ -97,28 +97,23 @@ static void tell_unpackable(enum err e, const struct fault *why, struct spec_fau
         (void)spec_fault_set(reterr, "", "as %s", why->text);
 }
 
-enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
-                          struct spec_fault *reterr)
+enum err submission_unpack(struct slice packed, struct submission *ret,
+                           struct spec_fault *reterr)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
-    AUTO(buf_done) struct buf packed = {0};
     struct fault why;
     msgpack_object root;
     msgpack_zone zone;
-    enum err e = json_to_msgpack(json, max_depth, &packed, &why);
+    enum err e;
 
-    if (e != ERR_OK) {
-        (void)spec_fault_set(reterr, "", "%s", why.text);
-        return e;
-    }
     if (!msgpack_zone_init(&zone, 2048)) {
         (void)spec_fault_set(reterr, "", "no memory to parse the job");
         return ERR_NOMEM;
     }
     memset(ret, 0, sizeof *ret);
     ret->id = uuid_v7();
-    e = mp_parse(buf_slice(&packed), &limits, &zone, &root, &why);
+    e = mp_parse(packed, &limits, &zone, &root, &why);
     if (e != ERR_OK)
         tell_unpackable(e, &why, reterr);
     else
@@ -126,6 +121,19 @@ enum err submission_parse(struct slice json, unsigned max_depth, struct submissi
     msgpack_zone_destroy(&zone);
     if (e != ERR_OK)
         submission_done(ret);
+    return e;
+}
+
+enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
+                          struct spec_fault *reterr)
+{
+    AUTO(buf_done) struct buf packed = {0};
+    struct fault why;
+    enum err e = json_to_msgpack(json, max_depth, &packed, &why);
+
+    if (e == ERR_OK)
+        return submission_unpack(buf_slice(&packed), ret, reterr);
+    (void)spec_fault_set(reterr, "", "%s", why.text);
     return e;
 }
 

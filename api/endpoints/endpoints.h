@@ -7,6 +7,6 @@
 extern const struct endpoint endpoint_jobs_post, endpoint_jobs_list, endpoint_job_get,
     endpoint_output_get, endpoint_uploads_post, endpoint_queues, endpoint_workers,
     endpoint_health, endpoint_ready, endpoint_metrics, endpoint_pause, endpoint_resume,
-    endpoint_caps_put;
+    endpoint_caps_put, endpoint_batch_post;
 
 #endif
