@@ -22,11 +22,14 @@ void ndjson_end(struct ndjson *n)
 /* Gives false when there is no whole line. *ret has no LF. */
 static bool cut(struct ndjson *n, struct slice *ret)
 {
-    const char *from = n->in.data + n->at;
-    const char *lf =
-        n->in.len > n->seen ? memchr(n->in.data + n->seen, '\n', n->in.len - n->seen) : NULL;
+    const char *from, *lf = NULL;
 
-    if (lf == NULL && !(n->ended && n->in.len > n->at)) {
+    if (n->in.len == n->at)
+        return false;
+    from = n->in.data + n->at;
+    if (n->in.len > n->seen)
+        lf = memchr(n->in.data + n->seen, '\n', n->in.len - n->seen);
+    if (lf == NULL && !n->ended) {
         n->seen = n->in.len;
         return false;
     }
