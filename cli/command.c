@@ -4,11 +4,13 @@
 
 #include "shared/config_name.h"
 
+/* clang-format off */
 const struct command *const command_table[] = {
     &command_enqueue,
     &command_jobs,
     &command_job,
     &command_queues,
+    &command_caps,
     &command_workers,
     &command_pause,
     &command_resume,
@@ -17,6 +19,7 @@ const struct command *const command_table[] = {
     &command_help,
     NULL,
 };
+/* clang-format on */
 
 #define N_COMMANDS (COUNT_OF(command_table) - 1)
 #define NAME_SIZE  16

@@ -6,6 +6,10 @@
 
 struct flags {
     char *queue, *type, *error, *cursor, *then, *upload;
+    char *file, *key, *unique;
+    unsigned unique_policy; /* an enum unique_policy */
+    uint64_t unique_window_ms, cap_jobs, cap_bytes, cap_age_ms;
+    bool no_caps;
     unsigned state;    /* an enum job_state; 0: any */
     unsigned priority; /* an enum job_priority */
     uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s; /* 0: not given */

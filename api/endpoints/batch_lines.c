@@ -316,12 +316,12 @@ static void go_on(struct stream *s)
     if (s->busy)
         return;
     s->busy = true;
-    if (s->rq != NULL) {
-        taken = take_lines(s);
-        if (s->in_flight == 0 || s->out.len >= OUT_MAX / 4)
+    do {
+        taken = s->rq != NULL && take_lines(s);
+        if (s->rq != NULL && (s->in_flight == 0 || s->out.len >= OUT_MAX / 4))
             flush(s);
         count_memory(s);
-    }
+    } while (!taken && has_room(s)); /* what was written at once has made room */
     s->busy = false;
     if (is_over(s, taken)) {
         finish(s);
