@@ -30,6 +30,8 @@ static const struct endpoint *const table[] = {
     &endpoint_explain,
     &endpoint_job_cancel,
     &endpoint_job_events,
+    &endpoint_caps_put,
+    &endpoint_batch_post,
 };
 /* clang-format on */
 

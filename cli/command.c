@@ -11,6 +11,7 @@ const struct command *const command_table[] = {
     &command_job,
     &command_retry,
     &command_queues,
+    &command_caps,
     &command_workers,
     &command_pause,
     &command_resume,

@@ -23,6 +23,7 @@ extern const struct command
     command_job,
     command_retry,
     command_queues,
+    command_caps,
     command_workers,
     command_pause,
     command_resume,

@@ -4,6 +4,7 @@
 #ifndef QUEUE_INSPECT_H
 #define QUEUE_INSPECT_H
 
+#include "queue/caps.h"
 #include "queue/job.h"
 #include "queue/limits.h"
 #include "shared/redis.h"
@@ -47,6 +48,9 @@ struct queue_info {
         reaped;      /* counters since the queue began */
     uint64_t parked; /* of the ready ones: they wait for their key's turn */
     struct queue_limits limits;
+    struct queue_caps caps;
+    uint64_t waiting_bytes,
+        oldest_ms; /* memory of what waits, about; age of the oldest ready job */
 };
 typedef void inspect_queues_fn(void *arg, enum err e, const struct queue_info *queues,
                                size_t n);

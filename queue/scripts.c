@@ -50,8 +50,23 @@ TEXT part_give_back[] = {
 TEXT part_ours[] = {
 #include "queue/lua/part_ours.lua.inc"
 };
+TEXT part_unique[] = {
+#include "queue/lua/part_unique.lua.inc"
+};
+TEXT part_caps[] = {
+#include "queue/lua/part_caps.lua.inc"
+};
 TEXT move_enqueue[] = {
 #include "queue/lua/enqueue.lua.inc"
+};
+TEXT move_enqueue_checked[] = {
+#include "queue/lua/enqueue_checked.lua.inc"
+};
+TEXT move_caps[] = {
+#include "queue/lua/caps.lua.inc"
+};
+TEXT move_idem[] = {
+#include "queue/lua/idem.lua.inc"
 };
 TEXT move_claim[] = {
 #include "queue/lua/claim.lua.inc"
@@ -154,6 +169,13 @@ struct recipe {
 static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_ENQUEUE] = {"enqueue", PRODUCES, move_enqueue, {NULL}},
     [QUEUE_FOLLOW] = {"follow", DRAINS, move_enqueue, {NULL}},
+    [QUEUE_ENQUEUE_CHECKED] = {"enqueue_checked",
+                               PRODUCES,
+                               move_enqueue_checked,
+                               {part_keys, part_time, part_state, part_id, part_ready, part_due,
+                                part_unique, part_caps, NULL}},
+    [QUEUE_CAPS] = {"caps", DRAINS, move_caps, {part_keys, NULL}},
+    [QUEUE_IDEM] = {"idem", PRODUCES, move_idem, {part_time, NULL}},
     [QUEUE_CLAIM] = {"claim",
                      DRAINS,
                      move_claim,
@@ -163,7 +185,7 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                       DRAINS,
                       move_settle,
                       {part_keys, part_time, part_watch, part_cancel, part_state, part_ready,
-                       part_due, part_ours, part_slots, NULL}},
+                       part_due, part_ours, part_slots, part_unique, NULL}},
     [QUEUE_PROGRESS] = {"progress",
                         DRAINS,
                         move_progress,
@@ -213,7 +235,11 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                     LOOKS,
                     move_list,
                     {part_keys, part_state, part_id, part_ready, part_slots, NULL}},
-    [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, part_slots, NULL}},
+    [QUEUE_COUNTS] = {"counts",
+                      LOOKS,
+                      move_counts,
+                      {part_keys, part_time, part_state, part_id, part_ready, part_slots,
+                       part_caps, NULL}},
     [QUEUE_BATCH_OPEN] = {"batch_open", PRODUCES, move_batch_open, {NULL}},
     [QUEUE_BATCH_END] = {"batch_end", DRAINS, move_batch_end, {NULL}},
     [QUEUE_BATCH_CLOSE] = {"batch_close", DRAINS, move_batch_close, {NULL}},

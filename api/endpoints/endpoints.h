@@ -31,7 +31,9 @@ extern const struct endpoint
     endpoint_limits,
     endpoint_explain,
     endpoint_job_cancel,
-    endpoint_job_events;
+    endpoint_job_events,
+    endpoint_caps_put,
+    endpoint_batch_post;
 /* clang-format on */
 
 #endif

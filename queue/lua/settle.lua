@@ -34,6 +34,7 @@ local function settle_done()
         end
         call('HDEL', ACTIVE, unpack(ours))
         call('HDEL', STATE, unpack(ours))
+        release_keys(ours)
         call('HINCRBY', META, 'settled', #ours)
         free_slots(ours)
         changed(ours)
