@@ -68,3 +68,8 @@ void keys_batch(const struct uuid *id, char text[KEYS_BATCH][KEYS_BATCH_SIZE],
         ret[i] = slice_of(text[i], (size_t)len);
     }
 }
+
+struct slice keys_crashes(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "crashes", "");
+}

@@ -11,6 +11,7 @@
  *     mr:{q}:workers               HASH    consumer -> who it is
  *     mr:{q}:wake                  LIST    at most one token
  *     mr:{q}:meta                  HASH    paused, counters
+ *     mr:{q}:crashes               HASH    id -> how the worker died that had it (crash_notes.h)
  *     mr:{q}:schedules             HASH    name -> record (schedule.h)
  *     mr:{q}:schedules:jobs        HASH    name -> the job that it makes, as JSON
  *     mr:{q}:schedules:past        HASH    name -> what it did last, and how often
@@ -78,6 +79,8 @@ MUST_USE enum err keys_init_schedules(struct schedule_keys *ret, const char *que
 /* The hash of that consumer's claims, written to dst. */
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE]);
+
+struct slice keys_crashes(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
 
 #define KEYS_BATCH      2 /* the batch, the jobs left */
 #define KEYS_BATCH_SIZE (UUID_TEXT_SIZE + 24)

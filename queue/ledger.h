@@ -93,7 +93,8 @@ struct ledger_parts { /* what belongs to one row; may be empty */
     const struct ledger_attempt_row *attempts;
     size_t n_attempts;
 };
-/* ERR_NOT_FOUND: no row. row and parts are set with ERR_OK only, and borrowed for the call. */
+/* ERR_NOT_FOUND: no row; there may be attempts all the same, which died with their workers. row is set with
+ * ERR_OK only, parts also with ERR_NOT_FOUND; both are borrowed for the call. */
 typedef void ledger_job_fn(void *arg, enum err e, const struct ledger_row *row,
                            const struct ledger_parts *parts);
 MUST_USE enum err ledger_job(struct pg *pg, const struct uuid *id, ledger_job_fn *cb,
@@ -156,6 +157,17 @@ struct ledger_strays {
 };
 MUST_USE enum err ledger_strays(struct pg *pg, const struct ledger_strays *s,
                                 ledger_list_fn *cb, void *arg);
+
+/* An attempt that nobody could record, because its worker died with it: a row of attempts, best effort. */
+struct ledger_lost {
+    struct uuid id;
+    uint32_t attempt;
+    uint64_t noticed_ms; /* Unix ms */
+    const char *text;
+};
+typedef void ledger_noted_fn(void *arg, enum err e);
+MUST_USE enum err ledger_note_lost(struct pg *pg, const struct ledger_lost *lost,
+                                   ledger_noted_fn *cb, void *arg);
 
 /* --- schema ------------------------------------------------------------------------------------ */
 /* Applies the numbered files of queue/sql that are missing, each in its own transaction under an advisory

@@ -78,6 +78,7 @@ void ledger_give_rows(const PGresult *res, unsigned limit, ledger_list_fn *cb, v
 
 extern const char ledger_redrive_sql[];
 extern const char ledger_strays_sql[];
+extern const char ledger_lost_sql[];
 MUST_USE enum err ledger_redrive_many_sql(const struct ledger_redrive_many *r, struct buf *out);
 
 #endif

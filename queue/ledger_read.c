@@ -215,15 +215,17 @@ static void give_job(const struct read *rd, const PGresult *res)
     struct job_parts parts = {.attempts = calloc(n + 1, sizeof *parts.attempts),
                               .outputs = calloc(n + 1, sizeof *parts.outputs)};
     bool has_room = parts.attempts != NULL && parts.outputs != NULL;
+    struct ledger_parts all;
 
     for (size_t i = 0; has_room && i < n; i++)
         take_part((struct row_at){res, (int)i}, &parts);
-    if (parts.found)
-        rd->cb.job(rd->arg, ERR_OK, &parts.row,
-                   &(struct ledger_parts){parts.outputs, parts.n_outputs, parts.attempts,
-                                          parts.n_attempts});
+    all =
+        (struct ledger_parts){parts.outputs, parts.n_outputs, parts.attempts, parts.n_attempts};
+    if (!has_room)
+        rd->cb.job(rd->arg, ERR_NOMEM, NULL, NULL);
     else
-        rd->cb.job(rd->arg, has_room ? ERR_NOT_FOUND : ERR_NOMEM, NULL, NULL);
+        rd->cb.job(rd->arg, parts.found ? ERR_OK : ERR_NOT_FOUND,
+                   parts.found ? &parts.row : NULL, &all);
     free(parts.attempts);
     free(parts.outputs);
 }

@@ -1,4 +1,4 @@
-/* Running again what has ended, and finding what Redis lost. */
+/* Running again what has ended, finding what Redis lost, and noting attempts that nobody recorded. */
 #include <inttypes.h>
 
 #include "queue/ledger_internal.h"
@@ -22,6 +22,7 @@ const char ledger_strays_sql[] =
 struct ask {
     union {
         ledger_redriven_fn *redriven;
+        ledger_noted_fn *noted;
         ledger_list_fn *list;
     } cb;
     void *arg;
@@ -182,4 +183,37 @@ enum err ledger_strays(struct pg *pg, const struct ledger_strays *s, ledger_list
                                         .values = values,
                                         .result_format = 1},
                      on_rows, &(struct ask){.cb.list = cb, .arg = arg, .limit = limit});
+}
+
+/* --- attempts that died with their worker ---------------------------------------------------- */
+
+const char ledger_lost_sql[] =
+    "INSERT INTO attempts (job_id, attempt, outcome, finished_at, worker, error, error_text)"
+    " VALUES ($1, $2::int4, 4, to_timestamp($3::float8 / 1000), '', 'LOST', $4)"
+    " ON CONFLICT (job_id, attempt) DO NOTHING";
+
+static void on_noted(void *arg, enum err e, const PGresult *res, const struct fault *why)
+{
+    struct ask *a = arg;
+
+    (void)res, (void)why;
+    a->cb.noted(a->arg, e);
+    free(a);
+}
+
+enum err ledger_note_lost(struct pg *pg, const struct ledger_lost *lost, ledger_noted_fn *cb,
+                          void *arg)
+{
+    static const Oid types[] = {PG_OID_UUID, PG_OID_INT4, PG_OID_FLOAT8, PG_OID_TEXT};
+    char id[UUID_TEXT_SIZE], n[2][NUMBER_SIZE];
+    const char *values[] = {uuid_text(&lost->id, id), number(lost->attempt, n[0]),
+                            number(lost->noticed_ms, n[1]), lost->text};
+
+    return ask_start(pg,
+                     &(struct pg_query){.name = "ledger_lost",
+                                        .sql = ledger_lost_sql,
+                                        .n = COUNT_OF(values),
+                                        .types = types,
+                                        .values = values},
+                     on_noted, &(struct ask){.cb.noted = cb, .arg = arg});
 }

@@ -3,6 +3,7 @@
 #include "shared/clock.h"
 
 #define TICK_MS         50 /* deadlines and waits of slots; runs only while there are slots */
+#define FLIGHT_TICK_MS  500
 #define SCHEMA_AGAIN_MS 2000
 #define ROOM_AHEAD      64 /* results that may be on their way beside those of the held jobs */
 
@@ -82,6 +83,7 @@ static void on_ended(void *arg, struct slot *s)
 
     if (s->stop != SLOT_STOP_LOST && lane->ended[state] != NULL && !s->stale)
         counter_add(lane->ended[state], 1);
+    flight_end(d->flight, s->flight);
     lane_remove(lane, s);
     if (daemon_held(d) == 0)
         (void)uv_timer_stop(&d->tick);
@@ -101,7 +103,14 @@ void daemon_tick(struct daemon *d, uint64_t now_ms)
 
 static void on_tick(uv_timer_t *t)
 {
-    daemon_tick(t->data, clock_now_ms());
+    struct daemon *d = t->data;
+    uint64_t now_ms = clock_now_ms();
+
+    if (now_ms - d->flight_tick_ms >= FLIGHT_TICK_MS) {
+        d->flight_tick_ms = now_ms;
+        flight_tick(d->flight);
+    }
+    daemon_tick(d, now_ms);
 }
 
 static void stop_lane(struct lane *lane, enum slot_stop why)
@@ -138,6 +147,7 @@ void daemon_on_claim(void *arg, const struct claim *claim)
         return;
     }
     lane_add(lane, s);
+    s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
     count_rendering(d, s, lane->pixels); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);
@@ -200,6 +210,18 @@ void daemon_on_tick(void *arg, const struct ticker_event *ev)
 
 /* --- connections ------------------------------------------------------------------------------------- */
 
+void daemon_drop_crashes(struct daemon *d, struct redis *redis)
+{
+    struct daemon_crash *c;
+
+    while ((c = d->crashes) != NULL) {
+        d->crashes = c->next;
+        if (redis != NULL)
+            crash_note_put(redis, c->queue, &c->id, c->attempt, c->text);
+        free(c);
+    }
+}
+
 static void on_redis(void *arg, bool up, const char *why)
 {
     struct daemon *d = arg;
@@ -209,6 +231,8 @@ static void on_redis(void *arg, bool up, const char *why)
     else
         log_warn(&d->sv.log, "redis.down", LOG_S("where", redis_where(d->sv.redis)),
                  LOG_S("why", why));
+    if (up)
+        daemon_drop_crashes(d, d->sv.redis); /* before the consumers take back what it held */
     for (size_t i = 0; i < d->n_lanes; i++) {
         if (d->lanes[i].consumer != NULL)
             consumer_on_redis(d->lanes[i].consumer, up);

@@ -183,6 +183,32 @@ static enum err build_ticker(struct daemon *d, struct fault *reterr)
         &d->ticker, reterr);
 }
 
+static void on_crash(void *arg, const struct flight_crash *crash)
+{
+    struct daemon *d = arg;
+    struct daemon_crash *c = calloc(1, sizeof *c);
+    char id[UUID_TEXT_SIZE];
+
+    log_warn(&d->sv.log, "worker.died_before", LOG_S("job", uuid_text(&crash->id, id)),
+             LOG_U("attempt", crash->attempt), LOG_S("why", crash->text));
+    if (c == NULL)
+        return;
+    c->id = crash->id;
+    c->attempt = crash->attempt;
+    (void)slice_to_cstr(slice_str(crash->queue), c->queue, sizeof c->queue);
+    (void)slice_to_cstr(slice_str(crash->text), c->text, sizeof c->text);
+    c->next = d->crashes;
+    d->crashes = c;
+}
+
+static enum err build_flight(struct daemon *d, struct fault *reterr)
+{
+    char path[PATH_MAX];
+
+    (void)snprintf(path, sizeof path, "%s.flight", d->instance.spool);
+    return flight_open(path, on_crash, d, &d->flight, reterr);
+}
+
 static enum err build_salvage(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
@@ -208,6 +234,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
                          "ms is out of range, at least three times BEAT, %" PRIu64 "ms",
                          opt->lease_ms, 3 * opt->beat_ms);
     e = instance_open(opt, &d->instance, reterr);
+    if (e == ERR_OK)
+        e = build_flight(d, reterr);
     if (e == ERR_OK)
         e = parse_secrets(&d->sv, reterr);
     if (e == ERR_OK)

@@ -65,6 +65,8 @@ static void close_last(struct daemon *d)
 
     netguard_free(&d->sv.guard);
     metrics_free(&d->sv.metrics);
+    daemon_drop_crashes(d, NULL);
+    flight_close(&d->flight);
     instance_close(&d->instance);
     free(d);
     on_closed(arg);

@@ -36,6 +36,7 @@ static const struct cfg_key keys[] = {
     {"DRAIN",           CFG_MS,    AT(drain_ms),       "30s",    "0ms", "1h", 0, "at SIGTERM: how long running jobs may go on before they go back to their queue"},
     {"RETRY_BASE",      CFG_MS,    AT(retry_base_ms),  "1s",     "1ms", "1h", 0, "wait before the second attempt; doubles with each, with jitter"},
     {"RETRY_CAP",       CFG_MS,    AT(retry_cap_ms),   "1h",     "1ms", "7d", 0, "longest wait between attempts"},
+    {"CRASHES_MAX",     CFG_COUNT, AT(crashes_max),    "5",      "1",  "100", 0, "workers that may die with the same job in their hands; then it is dead, whatever attempts it has left"},
     {"PG_CONNECTIONS",  CFG_COUNT, AT(pg_connections), "2",      "1",  "64", 0, "connections to PostgreSQL"},
     {"PG_PREPARED",     CFG_BOOL,  AT(pg_prepared),    "true",   NULL, NULL, 0, "use named prepared statements; off behind pgbouncer in transaction mode"},
     {"LEDGER_HELD",     CFG_COUNT, AT(ledger_held),    "10000",  "100", "1000000", 0, "results kept in memory while PostgreSQL is away; then the worker takes no more jobs"},
