@@ -14,6 +14,9 @@ struct flags {
     uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s, per_second,
         every_ms; /* 0: not given */
     bool dry_run;
+    char *rate, *key_rate; /* of millrace limits */
+    uint64_t running, key_running;
+    bool none;
 };
 
 #define FLAG_AT(field) offsetof(struct flags, field)

@@ -20,6 +20,18 @@ TEXT part_id[] = {
 TEXT part_ready[] = {
 #include "queue/lua/part_ready.lua.inc"
 };
+TEXT part_slots[] = {
+#include "queue/lua/part_slots.lua.inc"
+};
+TEXT part_limits[] = {
+#include "queue/lua/part_limits.lua.inc"
+};
+TEXT part_pick[] = {
+#include "queue/lua/part_pick.lua.inc"
+};
+TEXT part_tend[] = {
+#include "queue/lua/part_tend.lua.inc"
+};
 TEXT part_due[] = {
 #include "queue/lua/part_due.lua.inc"
 };
@@ -64,6 +76,12 @@ TEXT move_wake[] = {
 };
 TEXT move_pause[] = {
 #include "queue/lua/pause.lua.inc"
+};
+TEXT move_limits[] = {
+#include "queue/lua/limits.lua.inc"
+};
+TEXT move_explain[] = {
+#include "queue/lua/explain.lua.inc"
 };
 TEXT move_list[] = {
 #include "queue/lua/list.lua.inc"
@@ -116,7 +134,7 @@ TEXT move_batch_look[] = {
 #define DRAINS    "#!lua flags=allow-oom\n"
 #define LOOKS     "#!lua flags=no-writes\n"
 
-#define PARTS_MAX 8
+#define PARTS_MAX 12
 
 struct recipe {
     const char *name, *flags;
@@ -126,16 +144,17 @@ struct recipe {
 
 static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_ENQUEUE] = {"enqueue", PRODUCES, move_enqueue, {NULL}},
+    [QUEUE_FOLLOW] = {"follow", DRAINS, move_enqueue, {NULL}},
     [QUEUE_CLAIM] = {"claim",
                      DRAINS,
                      move_claim,
                      {part_keys, part_time, part_state, part_id, part_ready, part_due,
-                      part_promote, NULL}},
+                      part_promote, part_slots, part_limits, part_pick, NULL}},
     [QUEUE_SETTLE] = {"settle",
                       DRAINS,
                       move_settle,
                       {part_keys, part_time, part_state, part_ready, part_due, part_ours,
-                       NULL}},
+                       part_slots, NULL}},
     [QUEUE_PROGRESS] = {"progress",
                         DRAINS,
                         move_progress,
@@ -143,28 +162,40 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_REGISTER] = {"register",
                         DRAINS,
                         move_register,
-                        {part_keys, part_time, part_state, part_ready, part_give_back, NULL}},
+                        {part_keys, part_time, part_state, part_ready, part_slots,
+                         part_give_back, NULL}},
     [QUEUE_UNREGISTER] = {"unregister",
                           DRAINS,
                           move_unregister,
-                          {part_keys, part_time, part_state, part_ready, part_give_back, NULL}},
+                          {part_keys, part_time, part_state, part_ready, part_slots,
+                           part_give_back, NULL}},
     [QUEUE_BEAT] = {"beat", DRAINS, move_beat, {part_keys, part_time, NULL}},
     [QUEUE_RECONCILE] = {"reconcile",
                          DRAINS,
                          move_reconcile,
-                         {part_keys, part_time, part_state, part_ready, part_give_back, NULL}},
+                         {part_keys, part_time, part_state, part_ready, part_slots,
+                          part_give_back, NULL}},
     [QUEUE_REAP] = {"reap",
                     DRAINS,
                     move_reap,
                     {part_keys, part_time, part_state, part_id, part_ready, part_due,
-                     part_promote, part_give_back, NULL}},
+                     part_promote, part_slots, part_limits, part_tend, part_give_back, NULL}},
     [QUEUE_WAKE] = {"wake", DRAINS, move_wake, {part_keys, part_ready, NULL}},
     [QUEUE_PAUSE] = {"pause", DRAINS, move_pause, {part_keys, part_ready, NULL}},
+    [QUEUE_LIMITS] = {"limits",
+                      DRAINS,
+                      move_limits,
+                      {part_keys, part_time, part_ready, part_slots, NULL}},
+    [QUEUE_EXPLAIN] = {"explain",
+                       LOOKS,
+                       move_explain,
+                       {part_keys, part_time, part_state, part_id, part_ready, part_slots,
+                        NULL}},
     [QUEUE_LIST] = {"list",
                     LOOKS,
                     move_list,
-                    {part_keys, part_state, part_id, part_ready, NULL}},
-    [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, NULL}},
+                    {part_keys, part_state, part_id, part_ready, part_slots, NULL}},
+    [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, part_slots, NULL}},
     [QUEUE_BATCH_OPEN] = {"batch_open", PRODUCES, move_batch_open, {NULL}},
     [QUEUE_BATCH_END] = {"batch_end", DRAINS, move_batch_end, {NULL}},
     [QUEUE_BATCH_CLOSE] = {"batch_close", DRAINS, move_batch_close, {NULL}},

@@ -18,18 +18,52 @@ size_t daemon_held(const struct daemon *d)
     return n;
 }
 
+static struct lane_load load_of(const struct daemon *d)
+{
+    return (struct lane_load){.rendering = d->rendering,
+                              .renderers = render_pool_size(d->sv.pool),
+                              .closed =
+                                  d->draining || !d->schema_ok ||
+                                  !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD)};
+}
+
+/* A queue that had nothing to do has saved nothing up. */
+static void come_back(struct daemon *d, struct lane *lane, bool dry)
+{
+    if (lane->was_dry && !dry && lane->pass < d->pass)
+        lane->pass = d->pass;
+    lane->was_dry = dry;
+}
+
+static void share_rooms(struct daemon *d, struct share *shares)
+{
+    struct lane_load load = load_of(d);
+    size_t held = daemon_held(d), total = d->sv.opt->concurrency;
+
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        struct lane *lane = &d->lanes[i];
+        struct consumer_look look = consumer_look(lane->consumer);
+
+        come_back(d, lane, look.dry);
+        shares[i] = (struct share){.bound = lane_room(lane, &load),
+                                   .asked = look.asked,
+                                   .dry = look.dry,
+                                   .weight = lane->weight,
+                                   .pass = lane->pass};
+    }
+    share_out(d->sv.opt->queue_order, shares, d->n_lanes, total > held ? total - held : 0);
+}
+
 static void set_rooms(void *arg)
 {
     struct daemon *d = arg;
-    struct lane_load load = {.rendering = d->rendering};
+    struct share shares[LANES_MAX];
 
     if (d->closing)
         return;
-    load.renderers = render_pool_size(d->sv.pool);
-    load.closed = d->draining || !d->schema_ok ||
-                  !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD);
+    share_rooms(d, shares);
     for (size_t i = 0; i < d->n_lanes; i++)
-        consumer_set_room(d->lanes[i].consumer, lane_room(&d->lanes[i], &load));
+        consumer_set_room(d->lanes[i].consumer, shares[i].room);
 }
 
 static void rooms_changed(struct daemon *d)
@@ -127,6 +161,32 @@ void daemon_stop_jobs(struct daemon *d, enum slot_stop why)
         stop_lane(&d->lanes[i], why);
 }
 
+/* Rooms overlap where queues wait side by side; what a claim asks for does not. */
+size_t daemon_on_want(void *arg, size_t want)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+    struct share shares[LANES_MAX];
+    size_t room;
+
+    if (d->sv.opt->queue_order == SHARE_SEPARATE)
+        return want;
+    if (d->closing)
+        return 0;
+    share_rooms(d, shares);
+    room = shares[lane - d->lanes].room;
+    return want < room ? want : room;
+}
+
+void daemon_on_looked(void *arg)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+
+    if (d->sv.opt->queue_order != SHARE_SEPARATE)
+        rooms_changed(d);
+}
+
 /* --- consumer events --------------------------------------------------------------------------------- */
 
 void daemon_on_claim(void *arg, const struct claim *claim)
@@ -148,6 +208,8 @@ void daemon_on_claim(void *arg, const struct claim *claim)
     }
     lane_add(lane, s);
     s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
+    d->pass = lane->pass;
+    lane->pass = share_pass(lane->pass, lane->weight, 1);
     count_rendering(d, s, lane->pixels); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);

@@ -63,7 +63,8 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
                        &(struct ledger_options){.max_held = opt->ledger_held, .log = &sv->log},
                        &sv->ledger, reterr);
     if (e == ERR_OK)
-        e = producer_new(uv, sv->redis, &(struct producer_options){.skip_known = true},
+        e = producer_new(uv, sv->redis,
+                         &(struct producer_options){.skip_known = true, .over_limit = true},
                          &sv->producer, reterr);
     if (e == ERR_OK)
         e = netguard_new(opt->outgoing_allow, &sv->guard, reterr);
@@ -123,6 +124,8 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
     const struct worker_options *opt = d->sv.opt;
     struct consumer_events ev = {.arg = lane,
                                  .on_claim = daemon_on_claim,
+                                 .on_want = daemon_on_want,
+                                 .on_looked = daemon_on_looked,
                                  .on_lost = daemon_on_lost,
                                  .on_state = daemon_on_consumer};
 
@@ -145,7 +148,8 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
 static enum err build_lanes(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
-    enum err e = lanes_parse(opt->queues, opt->slots, d->lanes, &d->n_lanes, reterr);
+    uint64_t slots = opt->queue_order == SHARE_SEPARATE ? opt->slots : opt->concurrency;
+    enum err e = lanes_parse(opt->queues, slots, d->lanes, &d->n_lanes, reterr);
 
     for (size_t i = 0; e == ERR_OK && i < d->n_lanes; i++) {
         d->queues[i] = d->lanes[i].queue;
@@ -161,26 +165,6 @@ static enum err build_lanes(struct daemon *d, struct fault *reterr)
                                                .on_reaped = daemon_on_reaped,
                                                .arg = d},
                       &d->reaper, reterr);
-}
-
-static enum err build_ticker(struct daemon *d, struct fault *reterr)
-{
-    static const char *const outcomes[] = {[DAEMON_TICK_FIRED] = "outcome=\"fired\"",
-                                           [DAEMON_TICK_MISSED] = "outcome=\"missed\"",
-                                           [DAEMON_TICK_SKIPPED] = "outcome=\"skipped\""};
-
-    for (size_t i = 0; i < DAEMON_TICKS; i++)
-        d->ticks[i] =
-            metrics_counter(d->sv.metrics, "millrace_schedule_ticks_total", outcomes[i],
-                            "Ticks of schedules that this worker took, by outcome");
-    return ticker_new(
-        loop_uv(d->sv.loop), d->sv.redis,
-        &(struct ticker_options){.queues = d->queues,
-                                 .n_queues = d->n_lanes,
-                                 .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
-                                 .on_tick = daemon_on_tick,
-                                 .arg = d},
-        &d->ticker, reterr);
 }
 
 static void on_crash(void *arg, const struct flight_crash *crash)
@@ -207,6 +191,26 @@ static enum err build_flight(struct daemon *d, struct fault *reterr)
 
     (void)snprintf(path, sizeof path, "%s.flight", d->instance.spool);
     return flight_open(path, on_crash, d, &d->flight, reterr);
+}
+
+static enum err build_ticker(struct daemon *d, struct fault *reterr)
+{
+    static const char *const outcomes[] = {[DAEMON_TICK_FIRED] = "outcome=\"fired\"",
+                                           [DAEMON_TICK_MISSED] = "outcome=\"missed\"",
+                                           [DAEMON_TICK_SKIPPED] = "outcome=\"skipped\""};
+
+    for (size_t i = 0; i < DAEMON_TICKS; i++)
+        d->ticks[i] =
+            metrics_counter(d->sv.metrics, "millrace_schedule_ticks_total", outcomes[i],
+                            "Ticks of schedules that this worker took, by outcome");
+    return ticker_new(
+        loop_uv(d->sv.loop), d->sv.redis,
+        &(struct ticker_options){.queues = d->queues,
+                                 .n_queues = d->n_lanes,
+                                 .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
+                                 .on_tick = daemon_on_tick,
+                                 .arg = d},
+        &d->ticker, reterr);
 }
 
 static enum err build_salvage(struct daemon *d, struct fault *reterr)

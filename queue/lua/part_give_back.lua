@@ -20,6 +20,7 @@ local function give_back(active, ids, stored, excuse)
         call('HSET', STATE, unpack(fresh))
     end
     call('HDEL', active, unpack(ids))
+    free_slots(ids)
 end
 
 -- Gives back at most `limit` of what `active` holds; the number, and whether some are left.

@@ -32,6 +32,7 @@ local function settle_done()
         call('HDEL', ACTIVE, unpack(ours))
         call('HDEL', STATE, unpack(ours))
         call('HINCRBY', META, 'settled', #ours)
+        free_slots(ours)
     end
 end
 
@@ -74,6 +75,7 @@ local function settle_others(first)
     end
     call('HDEL', ACTIVE, unpack(moved))
     call('HSET', STATE, unpack(fresh))
+    free_slots(moved)
     push('RPUSH', front)
     push('LPUSH', back)
     local wake = #moved > #delayed / 2

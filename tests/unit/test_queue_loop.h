@@ -28,6 +28,8 @@ struct eater {
     char why[128];
     void (*on_claim)(struct eater *e, const struct claim *claim); /* may be NULL */
     void *arg;
+    size_t allow, asked; /* what it may claim, when it is asked; and how often it was */
+    unsigned looked;
 };
 
 HELPER void on_eater_claim(void *arg, const struct claim *claim)
@@ -40,6 +42,19 @@ HELPER void on_eater_claim(void *arg, const struct claim *claim)
     e->any = true;
     if (e->on_claim != NULL)
         e->on_claim(e, claim);
+}
+
+HELPER size_t on_eater_want(void *arg, size_t want)
+{
+    struct eater *e = arg;
+
+    e->asked++;
+    return want < e->allow ? want : e->allow;
+}
+
+HELPER void on_eater_looked(void *arg)
+{
+    ((struct eater *)arg)->looked++;
 }
 
 HELPER void on_eater_lost(void *arg)
@@ -165,6 +180,7 @@ struct eater_options {
     const char *url, *instance, *queue;
     uint32_t beat_ms, lease_ms;
     size_t room;
+    bool asks; /* what it may claim (eater.allow) */
 };
 
 HELPER void world_eater(struct world *w, struct eater *e, struct eater_options opt)
@@ -184,6 +200,8 @@ HELPER void world_eater(struct world *w, struct eater *e, struct eater_options o
         .on_claim = on_eater_claim,
         .on_lost = on_eater_lost,
         .on_state = on_eater_state,
+        .on_want = opt.asks ? on_eater_want : NULL,
+        .on_looked = on_eater_looked,
     };
     struct fault f = {0};
 
