@@ -13,7 +13,9 @@ local function give_back(active, ids, stored, excuse)
         lists[p][#lists[p] + 1] = item
         if last then
             fresh[#fresh + 1] = id
-            fresh[#fresh + 1] = queued(wanted[i] == 1 and cancelled(states[i]) or states[i], last, excuse)
+            local st = wanted[i] == 1 and cancelled(states[i]) or states[i]
+            -- The claim of a tombstone has excused itself already.
+            fresh[#fresh + 1] = queued(st, last, excuse and string.byte(states[i], 2) ~= CANCELLED)
         end
     end
     push('RPUSH', lists)

@@ -73,6 +73,37 @@ static void a_queued_job_keeps_its_place_and_is_claimed_to_be_recorded(void **st
     assert_int_equal(claim_number(US), 3);
 }
 
+static void assert_excused(unsigned number, unsigned attempt)
+{
+    struct uuid id = id_of(number);
+    struct state_value v;
+
+    assert_true(state_of(&id, &v));
+    assert_int_equal(v.attempt, attempt);
+    assert_int_equal(v.excused, attempt);
+}
+
+static void a_tombstone_excuses_each_claim_once(void **state)
+{
+    redisReply *r;
+
+    (void)state;
+    enroll(US);
+    ENQUEUE(.number = 7);
+    assert_int_equal(cancel(7), 1);
+    assert_int_equal(claim_tombstone(US, 7), 1);
+    assert_excused(7, 1);
+    r = EVAL(QUEUE_RECONCILE, US, SLICE_LIT(US), SLICE_LIT("8"));
+    assert_int_equal(at(r, 2), 1);
+    freeReplyObject(r);
+    assert_excused(7, 1);
+    assert_int_equal(claim_tombstone(US, 7), 2);
+    r = EVAL(QUEUE_UNREGISTER, US, SLICE_LIT(US), SLICE_LIT("8"));
+    assert_int_equal(at(r, 1), 1);
+    freeReplyObject(r);
+    assert_excused(7, 2);
+}
+
 static void a_tombstone_stays_one_however_often_it_comes_back(void **state)
 {
     redisReply *r;
@@ -336,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_queued_job_keeps_its_place_and_is_claimed_to_be_recorded,
                                flush),
+        cmocka_unit_test_setup(a_tombstone_excuses_each_claim_once, flush),
         cmocka_unit_test_setup(a_tombstone_stays_one_however_often_it_comes_back, flush),
         cmocka_unit_test_setup(a_retry_that_waits_is_found_by_its_due_time_and_comes_at_once,
                                flush),
