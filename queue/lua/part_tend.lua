@@ -12,7 +12,8 @@ end
 
 local function is_claimed(st, id, prefix)
     local last = type_end(st)
-    if not last or string.byte(st, 2) ~= RUNNING then
+    local state = last and string.byte(st, 2)
+    if state ~= RUNNING and state ~= CANCELLED then
         return false
     end
     local len = string.byte(st, last + 3) or 0

@@ -487,6 +487,24 @@ static void a_slot_that_is_held_stays_held(void **state)
     expect(US, "64", "");
 }
 
+static void a_tombstone_keeps_its_slot_until_it_is_recorded(void **state)
+{
+    struct uuid id = id_of(1);
+
+    (void)state;
+    enroll(US);
+    set_limits("0 0 0 0 1 0 0 0");
+    enqueue_keyed(1, "a", 0);
+    enqueue_keyed(2, "a", 0);
+    freeReplyObject(EVAL(QUEUE_CANCEL, NULL, id_slice(&id)));
+    expect(US, "64", "1");
+    (void)reap("60000");
+    assert_int_equal(ask_number("SCARD mr:{q}:slots:a"), 1);
+    expect(US, "64", "");
+    done(US, 1);
+    expect(US, "64", "2");
+}
+
 /* --- all together ----------------------------------------------------------------------------- */
 
 #define JOBS 400
@@ -612,6 +630,7 @@ int main(void)
                                flush),
         cmocka_unit_test_setup(what_was_torn_is_mended_by_the_reaper, flush),
         cmocka_unit_test_setup(a_slot_that_is_held_stays_held, flush),
+        cmocka_unit_test_setup(a_tombstone_keeps_its_slot_until_it_is_recorded, flush),
         cmocka_unit_test_setup(never_more_than_the_limit_whatever_happens, flush),
     };
 
