@@ -1,11 +1,12 @@
 """What must hold in each state and in each step. Each check gives a text when it does not, else None."""
 
-from model import view
+from model import check_cancel, check_limits, check_unique, view
 from model.scripts import LEASE, NOW
 from model.view import ACTIVE, PREFIX
 from model.world import ID, NUMBER
 
-STATES = {"ready": (view.QUEUED,), "delayed": (view.SCHEDULED, view.RETRYING), "active": (view.RUNNING,)}
+WAITS, CLAIMED = (view.QUEUED, view.CANCELLED), (view.RUNNING, view.CANCELLED)
+STATES = {"ready": WAITS, "parked": WAITS, "delayed": (view.SCHEDULED, view.RETRYING), "active": CLAIMED}
 EXCUSES = ("settle release", "reconcile", "unregister")
 
 
@@ -13,7 +14,7 @@ EXCUSES = ("settle release", "reconcile", "unregister")
 
 
 def one_place(world, seen):
-    """A live job is in exactly one of ready, delayed and active; others are nowhere."""
+    """A live job is in exactly one of ready, parked, delayed and active; others are nowhere."""
     for job_id, places in seen.places.items():
         if job_id not in NUMBER:
             return f"an item of no job: {job_id!r}"
@@ -34,9 +35,9 @@ def matching_entry(world, seen, size):
             continue
         kind, where = places[0]
         if entry is None:
-            if size.jobs[j].how != "foreign" or world.attempts[j] > 0 or kind != "ready":
+            if size.jobs[j].how != "foreign" or world.attempts[j] > 0 or kind not in ("ready", "parked"):
                 return f"job {j} is {kind} and has no state entry"
-        elif entry.state not in STATES[kind] or (kind == "active" and entry.consumer != where):
+        elif entry.state not in STATES[kind] or entry.consumer != (where if kind == "active" else b""):
             return f"job {j} is in {kind} {where.decode()}, its state entry says {entry}"
     return None
 
@@ -58,18 +59,21 @@ def claims_have_a_consumer(world, seen):
     return None
 
 
-def somebody_is_told(world, seen):
-    """Where jobs wait there is a token, or somebody took it and will claim."""
+def somebody_is_told(world, seen, size):
+    """Where jobs wait for nothing there is a token, or somebody took it and will claim. Of a gate that opens by time each has a timer."""
     if seen.tokens > 1:
         return f"{seen.tokens} tokens"
-    if seen.ready and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
+    some = seen.claimable or seen.passable and not size.is_rated()
+    if some and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
         return "jobs are ready, there is no token, and nobody has been told"
     return None
 
 
 def of_state(size, world, seen):
     return (one_place(world, seen) or matching_entry(world, seen, size) or attempts_go_on(world, seen)
-            or claims_have_a_consumer(world, seen) or somebody_is_told(world, seen))
+            or claims_have_a_consumer(world, seen) or somebody_is_told(world, seen, size)
+            or check_cancel.requests_are_of_claims(seen) or check_unique.held_while_it_lives(world, seen, size)
+            or check_limits.of_state(seen, size))
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -81,7 +85,9 @@ def claims(world, before, step, reply, seen):
         entry = seen.entries.get(reply[at])
         if attempt != world.attempts[j] + 1:
             return f"job {j} was claimed in attempt {attempt} after attempt {world.attempts[j]}"
-        if not entry or entry.attempt != attempt or entry.consumer != step.call.consumer:
+        if (reply[at + 3] >= 16) != (reply[at] in before.entries and before.entries[reply[at]].state == view.CANCELLED):
+            return f"job {j} was claimed with the priority {reply[at + 3]}, before it was {before.entries.get(reply[at])}"
+        if not entry or not entry.is_held(step.call.consumer, attempt):
             return f"job {j} was claimed in attempt {attempt} by {step.call.consumer.decode()}, its entry says {entry}"
         if before.paused or before.beats.get(step.call.consumer, 0) == 0:
             return f"job {j} was claimed while the queue was paused or by who is not registered"
@@ -93,7 +99,7 @@ def settlements(world, before, step, reply, seen):
     job_id = step.call.args[2]
     attempt = int.from_bytes(step.call.args[3], "big")
     entry = before.entries.get(job_id)
-    ours = entry and (entry.state, entry.consumer, entry.attempt) == (view.RUNNING, step.call.consumer, attempt)
+    ours = entry and entry.is_held(step.call.consumer, attempt)
     if ours and reply:
         return f"who holds the claim was refused: {reply}"
     if not ours and not reply:
@@ -120,9 +126,12 @@ def excuses(before, step, seen):
     for job_id, entry in seen.entries.items():
         old = before.entries.get(job_id)
         more = entry.excused - old.excused if old else 0
-        if more < 0 or more > (1 if step.kind in EXCUSES or step.call.script in EXCUSES else 0):
+        allowed = step.kind in EXCUSES or step.call.script in EXCUSES
+        if step.calls("claim") and entry.state == view.CANCELLED and entry.attempt > old.attempt:
+            allowed = True  # it is only recorded
+        if more < 0 or more > (1 if allowed else 0):
             return f"job {NUMBER[job_id]} has {more} more excused attempts"
-        if old and old.priority != entry.priority:
+        if old and old.priority != entry.priority and not step.calls("enqueue_checked"):
             return f"job {NUMBER[job_id]} changed its priority"
     return None
 
@@ -132,7 +141,7 @@ def living_consumers(before, step, seen):
     if not step.calls("reap"):
         return None
     for name, beat in before.beats.items():
-        if beat > NOW - LEASE and seen.beats.get(name) != beat:
+        if beat > NOW - LEASE and seen.beats.get(name) != min(beat, NOW):
             return f"{name.decode()} was reaped although its lease had not run out"
         if beat > NOW - LEASE and before.keys.get(ACTIVE + name) != seen.keys.get(ACTIVE + name):
             return f"claims of {name.decode()} were given back although its lease had not run out"
@@ -140,7 +149,7 @@ def living_consumers(before, step, seen):
 
 
 def reaper_leaves_a_token(before, step, seen):
-    if step.calls("reap") and seen.ready and not seen.paused and not seen.tokens:
+    if step.calls("reap") and (seen.claimable or seen.passable) and not seen.paused and not seen.tokens:
         return "the reaper saw waiting jobs and left no token"
     return None
 
@@ -154,21 +163,28 @@ def earlier_due(before, step, seen):
     return None
 
 
-def of_call(before, step, reply, seen):
+def of_call(size, before, step, reply, seen, published):
     if isinstance(reply, dict):
         return f"the script failed: {reply}"
     return (excuses(before, step, seen) or living_consumers(before, step, seen) or reaper_leaves_a_token(before, step, seen)
-            or earlier_due(before, step, seen))
+            or earlier_due(before, step, seen) or check_cancel.of_call(before, step, reply, seen, published)
+            or check_unique.of_call(before, step, reply, seen) or check_limits.of_call(size, before, step, reply, seen))
 
 
 # --- the end --------------------------------------------------------------------------------------
 
 
-def drained(before, ended, seen):
+def is_kept(size, key):
+    """Who is there, what the queue is; and what runs out by itself."""
+    return (key in (PREFIX + b"consumers", PREFIX + b"workers", PREFIX + b"meta", PREFIX + b"rates") or key.startswith(PREFIX + b"once:")
+            or any(job.window for job in size.jobs) and key.startswith(view.UNIQUE))
+
+
+def drained(size, before, ended, seen):
     """What is left after one consumer did all there was: each job ended once, and nothing is there any more."""
     if isinstance(ended, dict):
         return f"draining failed: {ended}"
     if sorted(ended) != sorted(before.places):
         return f"draining ended {[NUMBER.get(i) for i in ended]}, there were {[NUMBER.get(i) for i in before.places]}"
-    left = [key.decode() for key in seen.keys if key not in (PREFIX + b"consumers", PREFIX + b"workers", PREFIX + b"meta")]
+    left = [key.decode() for key in seen.keys if not is_kept(size, key)]
     return f"after draining there is still {left}" if left else None

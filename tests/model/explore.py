@@ -11,13 +11,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 from model import check  # noqa: E402
 from model.scripts import Machine  # noqa: E402
 from model.view import QUEUE_KEYS, ACTIVE, View  # noqa: E402
-from model.world import FIRST_STATE, ID, NUMBER, Situation, first_world, probes, repeats, steps  # noqa: E402
+from model.world import ID, NUMBER, Situation, first_state, first_world, probes, repeats, steps  # noqa: E402
 
 CHUNK = 64  # states that go to Redis at once
 DRAIN = ("drain", ["!drain", QUEUE_KEYS, [ACTIVE]])
@@ -35,7 +36,13 @@ class Known:
 
     def __init__(self, blob):
         self.blob, self.seen, self.checked = blob, View(blob), False
-        self.results, self.judged = {}, {}  # of each call: (reply, Known after it); what is wrong with it
+        self.results, self.judged = {}, {}  # of each call: Result; what is wrong with it
+
+
+class Result(NamedTuple):
+    reply: object
+    after: Known
+    published: list  # channel, message, ...
 
 
 class Explorer:
@@ -98,8 +105,8 @@ class Explorer:
         answers = iter(answers)
         for known, _, _, _, wanted in plan:
             if wanted:
-                for call, (reply, blob) in zip(wanted, next(answers)):
-                    known.results[call] = (reply, self.know(blob))
+                for call, (reply, blob, published) in zip(wanted, next(answers)):
+                    known.results[call] = Result(reply, self.know(blob), published)
                 self.calls += len(wanted)
 
     # --- going on ----------------------------------------------------------------------------
@@ -107,8 +114,8 @@ class Explorer:
     def look(self, known, situation, node):
         """Draining from here, and the calls that must change nothing."""
         if DRAIN[0] in known.results:
-            ended, after = known.results.pop(DRAIN[0])
-            text = check.drained(known.seen, ended, after.seen)
+            ended, after, _ = known.results.pop(DRAIN[0])
+            text = check.drained(self.size, known.seen, ended, after.seen)
             if text:
                 raise Counterexample(self.trace(node, "everybody dies, one consumer drains the queue"), text)
             for label, call in probes(self.size, known.seen):
@@ -117,7 +124,7 @@ class Explorer:
             self.must_keep(known, node, label, call)
 
     def must_keep(self, known, node, label, call):
-        reply, after = known.results[call]
+        reply, after, _ = known.results[call]
         if after is not known or isinstance(reply, dict):
             raise Counterexample(self.trace(node, label), f"what had no right to changed something; the reply: {reply}")
 
@@ -134,9 +141,9 @@ class Explorer:
     def go(self, known, situation, node, step):
         if step.call is None:
             return self.add(known, step.after(None), node, step.label)
-        reply, after = known.results[step.call]
+        reply, after, published = known.results[step.call]
         if step.call not in known.judged:
-            known.judged[step.call] = check.of_call(known.seen, step, reply, after.seen)
+            known.judged[step.call] = check.of_call(self.size, known.seen, step, reply, after.seen, published)
         text = known.judged[step.call] or check.of_step(situation.world, known.seen, step, reply, after.seen)
         if text:
             raise Counterexample(self.trace(node, step.label), text)
@@ -155,7 +162,7 @@ class Explorer:
         return new
 
     def run(self):
-        level = [self.add(self.know(FIRST_STATE), first_world(self.size), None, "")]
+        level = [self.add(self.know(first_state(self.size)), first_world(self.size), None, "")]
         with ThreadPoolExecutor(1) as asking:
             while level:
                 self.depth += 1

@@ -2,10 +2,13 @@
 -- In front of this stands `local moves = {...}`: the text of each script as a function(redis, KEYS, ARGV).
 -- ARGV  the time in ms that all scripts see; lease in ms; then for each state: msgpack {state, calls},
 --       a call being {script, KEYS, ARGV}
--- gives msgpack: for each state the list of {reply, state after}
+-- gives msgpack: for each state the list of {reply, state after, {channel, message, ...} that was published}
 -- A state is msgpack of {key, type, content} in the order of the keys; fields and members are in order too.
 local NOW, LEASE = tonumber(ARGV[1]), tonumber(ARGV[2])
-local TIMED = {[':consumers'] = LEASE, [':delayed'] = 0} -- scores that are times; so long after it, how long ago makes no difference
+-- Scores that are times: the unit in ms, and how long after it makes no difference any more how long ago it was.
+local TIMED = {[':consumers'] = {1, LEASE}, [':delayed'] = {1, 0}, [':gates'] = {1, 0}, [':rates'] = {1000, 0}}
+local NEVER = 2 ^ 53
+local published = {} -- by the call that is carried out
 
 -- What a script gets for `redis`: the same, but with a clock that stands, and with counters that do not count,
 -- so that states which differ in nothing but these are one.
@@ -16,6 +19,10 @@ local function stand_in(now)
             if command == 'TIME' then
                 return {string.format('%d', math.floor(now / 1000)), string.format('%d', now % 1000 * 1000)}
             elseif command == 'HINCRBY' and string.sub(key, -5) == ':meta' then
+                return 0
+            elseif command == 'PUBLISH' then
+                published[#published + 1] = key
+                published[#published + 1] = (...)
                 return 0
             end
             return redis.call(command, key, ...)
@@ -74,15 +81,33 @@ local function dump()
     return cmsgpack.pack(out)
 end
 
--- Time goes on by `by` ms (or back): the clock stands, so everything else moves. A beat of 0 is a mark, no time.
+-- The due time that stands in state values is that of delayed.
+local function shift_states(key, by)
+    local flat = redis.call('HGETALL', key)
+    for i = 1, #flat, 2 do
+        local st = flat[i + 1]
+        local at = 23 + string.byte(st, 22)
+        if string.byte(st, at) == 0x92 then
+            local due = math.max(struct.unpack('>I8', st, at + 2) - by, NOW)
+            redis.call('HSET', key, flat[i], string.sub(st, 1, at + 1) .. struct.pack('>I8', due) .. string.sub(st, at + 10))
+        end
+    end
+end
+
+-- Time goes on by `by` ms (or back): the clock stands, so everything else moves. A beat of 0 is a mark, no time,
+-- and so is a gate that only a freed slot opens.
 local function shift(by)
     for _, key in ipairs(redis.call('KEYS', '*')) do
-        local enough = TIMED[string.match(key, ':%l+$') or '']
-        local flat = enough and redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') or {}
+        local timed = TIMED[string.match(key, ':%l+$') or '']
+        local flat = timed and redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') or {}
+        if string.sub(key, -6) == ':state' then
+            shift_states(key, by)
+        end
         for i = 1, #flat, 2 do
             local at = tonumber(flat[i + 1])
-            if at > 0 then
-                redis.call('ZADD', key, math.max(at - by, NOW - enough), flat[i])
+            if at > 0 and (at < NEVER or key ~= 'mr:{q}:gates') then
+                local unit, enough = timed[1], timed[2]
+                redis.call('ZADD', key, string.format('%.0f', math.max(at - by * unit, (NOW - enough) * unit)), flat[i])
             end
         end
     end
@@ -104,6 +129,7 @@ local function drain(keys, prefix)
     end
     move('register', name, 'drain:0:', '\129\161t', prefix, '128')
     for _ = 1, 10 do
+        now = now + LEASE -- a gate may open by time
         local got = move('claim', name, '64', prefix)
         if #got <= 4 then
             break
@@ -134,11 +160,12 @@ for i = 3, #ARGV do
     local results = {}
     for k, call in ipairs(calls) do
         restore(state)
+        published = {}
         local ok, reply = pcall(carry_out, call)
         if not ok then
             reply = {err = type(reply) == 'table' and reply.err or tostring(reply)}
         end
-        results[k] = {reply or false, dump()}
+        results[k] = {reply or false, dump(), published}
     end
     all[#all + 1] = results
 end

@@ -4,9 +4,16 @@ from typing import NamedTuple
 
 from model.scripts import Mutation
 from model.world import Job, Size
+from model.worlds import ONE_OF_A_KEY, ONE_OF_ALL, ONE_PER_LEASE
 
 SMALL = Size(pauses=False)
 ALONE = Size(processes=1, faults=0, pauses=False)
+CANCELS = ALONE._replace(cancels=True, waits=False)
+KEYED = ALONE._replace(jobs=(Job(key=b"k"), Job(key=b"k")), limits=ONE_OF_A_KEY, settles=("done", "again"), waits=False)
+
+
+def two(policy, how="ready", **more):
+    return ALONE._replace(jobs=(Job(how, unique=policy, **more), Job(how, unique=policy, **more)), settles=("done", "retry"), waits=False)
 
 
 class Mistake(NamedTuple):
@@ -17,7 +24,8 @@ class Mistake(NamedTuple):
 
 MISTAKES = {
     "settle does not ask whose claim it is": Mistake(
-        SMALL, "changed something", Mutation("part_ours", "if last and string.byte(st, 2) == RUNNING and string.sub(st, 13, 16) == attempt\n"
+        SMALL, "changed something", Mutation("part_ours", "if last and string.sub(st, 13, 16) == attempt\n"
+                                             "        and (string.byte(st, 2) == RUNNING or string.byte(st, 2) == CANCELLED)\n"
                                              "        and string.sub(st, last + 2, last + 1 + #NAME_MP) == NAME_MP then", "if last then")),
     "settle does not look at the attempt": Mistake(
         SMALL, "changed something", Mutation("part_ours", "and string.sub(st, 13, 16) == attempt", "")),
@@ -37,7 +45,7 @@ MISTAKES = {
     "a claim does not ask whether its consumer is registered": Mistake(
         SMALL, "not registered", Mutation("claim", "if not beat or beat == '0' then", "if false then")),
     "a paused queue is claimed from": Mistake(
-        ALONE._replace(pauses=True), "paused", Mutation("claim", "if is_paused() then", "if false then")),
+        ALONE._replace(pauses=True), "paused", Mutation("claim", "if flags[1] == '1' then", "if false then")),
     "a reaper takes from the living": Mistake(
         SMALL, "lease had not run out", Mutation("reap", "NOW - lease,", "NOW,")),
     "a reaper excuses the attempt": Mistake(
@@ -75,4 +83,105 @@ MISTAKES = {
         ALONE, "nobody has been told", Mutation("unregister", "leave_token()", "local _ = 0")),
     "what lives can be enqueued twice": Mistake(
         ALONE, "changed something", Mutation("enqueue", "if ARGV[1] == '1' then", "if false then")),
+
+    # cancelling
+    "a cancel is not written down for who runs the job": Mistake(
+        CANCELS, "cancel said 2", Mutation("cancel", "call('SADD', TAG .. 'cancels:' .. string.sub(st, last + 4, last + 3 + len), id)", "")),
+    "a cancel is not published": Mistake(
+        CANCELS, "cancel said 2", Mutation("cancel", "call('PUBLISH', TAG .. 'control', table.concat(running))", "")),
+    "a cancel changes no state": Mistake(
+        CANCELS, "cancel said 1", Mutation("cancel", "call('HSET', STATE, unpack(fresh))", "")),
+    "what is cancelled waits for its time": Mistake(
+        CANCELS._replace(jobs=(Job("delayed"),)), "is in delayed",
+        Mutation("cancel", "take_delayed(id, (struct.unpack('>I8', st, last + 3)))", "local _ = 0")),
+    "what is cancelled comes at once, and nobody is told": Mistake(
+        CANCELS._replace(jobs=(Job("delayed"),)), "nobody has been told", Mutation("cancel", "leave_token()", "local _ = 0")),
+    "a tombstone becomes a job again": Mistake(
+        CANCELS, "the request to cancel job 0 is lost", Mutation("part_state", "string.byte(st, 2) == CANCELLED and string.sub(st, 1, 11) or ", "")),
+    "a claim does not know a tombstone": Mistake(
+        CANCELS, "comes back to life", Mutation("claim", "if last and byte(st, 2) == CANCELLED then", "if false then")),
+    "a tombstone is claimed as what runs": Mistake(
+        CANCELS, "comes back to life", Mutation("claim", "fresh[at] = sub(st, 1, 11) .. struct.pack('>BI4BI2', 0xce, attempt, 0xcd, excused)",
+                                                "excused = excused - 1\n fresh[at] = head .. struct.pack('>I4BI2', attempt, 0xcd, excused)")),
+    "who recorded a tombstone is refused": Mistake(
+        CANCELS, "draining ended []", Mutation("part_ours", " or string.byte(st, 2) == CANCELLED", "")),
+    "a retry forgets that it was to be cancelled": Mistake(
+        CANCELS, "the request to cancel job 0 is lost",
+        Mutation("settle", "if wanted[i] == 1 or byte(st, 2) == CANCELLED then", "if byte(st, 2) == CANCELLED then")),
+    "a tombstone waits for another attempt": Mistake(
+        CANCELS, "comes back to life", Mutation("settle", "if wanted[i] == 1 or byte(st, 2) == CANCELLED then", "if wanted[i] == 1 then")),
+    "what is given back forgets that it was to be cancelled": Mistake(
+        CANCELS, "the request to cancel job 0 is lost",
+        Mutation("part_give_back", "wanted[i] == 1 and cancelled(states[i]) or states[i]", "states[i]")),
+    "a request outlives its claim": Mistake(
+        CANCELS, "is to stop job 0", Mutation("settle", "forget_cancels(ACTIVE, ours)", "local _ = 0")),
+    "a request outlives its claim that is given back": Mistake(
+        CANCELS._replace(jobs=(Job(), Job()), batch=2, give_back=1, settles=("done",)), "is to stop job",
+        Mutation("part_give_back", "forget_cancels(active, ids)", "local _ = 0")),
+    "a tombstone is excused twice": Mistake(
+        CANCELS, "of 1 attempts excused", Mutation("part_give_back", "excuse and string.byte(states[i], 2) ~= CANCELLED", "excuse")),
+    "a beat names nobody who is to be cancelled": Mistake(
+        CANCELS, "a beat names", Mutation("beat", ", unpack(call('SRANDMEMBER', cancels_of(ACTIVE), 64))", "")),
+
+    # unique keys
+    "a job that has ended keeps its unique key": Mistake(
+        two("reject"), "there is still ['mr:{q}:holds', 'mr:{q}:unique:u']", Mutation("settle", "release_keys(ours)", "local _ = 0")),
+    "who holds a unique key is not asked": Mistake(
+        two("reject"), "was taken although", Mutation("enqueue_checked", "local holder = key ~= '' and holder_of(key) or nil", "local holder = nil")),
+    "a unique key is not given back by its job": Mistake(
+        two("reject"), "who will not give it back", Mutation("enqueue_checked", "call('HSET', HOLDS, id, key)", "")),
+    "a unique key is not taken": Mistake(
+        two("keep"), "holds a key that is", Mutation("enqueue_checked", "        call('SET', UNIQUE .. key, id)\n", "")),
+    "who is replaced stays": Mistake(
+        two("replace", "delayed"), "is not there", Mutation("enqueue_checked", "call('ZREM', DELAYED, member)", "local _ = 0")),
+    "who has run is replaced": Mistake(
+        two("replace", "delayed"), "was replaced, whose state entry said",
+        Mutation("enqueue_checked", "string.byte(st, 2) ~= SCHEDULED or", "string.byte(st, 2) ~= SCHEDULED and string.byte(st, 2) ~= RETRYING or")),
+    "what takes the place has an id of its own": Mistake(
+        two("replace", "delayed"), "is not there",
+        Mutation("enqueue_checked", "string.sub(item, 1, 9) .. holder .. string.sub(item, 26)", "item")),
+    "what was said to an enqueue is forgotten": Mistake(
+        two("keep", once=True), "changed something", Mutation("enqueue_checked", "if code <= REPLACED then", "if false then")),
+    "a unique job leaves no token": Mistake(
+        two("reject"), "nobody has been told", Mutation("enqueue_checked", "    leave_token()\n", "    local _ = 0\n")),
+
+    # limits
+    "what is given back keeps its slot": Mistake(
+        KEYED, "has a slot of k", Mutation("part_give_back", "free_slots(ids)", "local _ = 0")),
+    "what is done keeps its slot": Mistake(
+        KEYED, "there is still ['mr:{q}:slots', 'mr:{q}:slots:k']", Mutation("settle", "free_slots(ours)", "local _ = 0")),
+    "a retry keeps its slot": Mistake(
+        KEYED, "has a slot of k", Mutation("settle", "free_slots(moved)", "local _ = 0")),
+    "a slot is freed in one place of two": Mistake(
+        KEYED, "there is still ['mr:{q}:slots:k']", Mutation("part_slots", "call('SREM', SLOTS .. ':' .. gates[i], unpack(gone[gates[i]]))", "local _ = 0")),
+    "a freed slot opens no gate": Mistake(
+        KEYED, "draining ended [0], there were", Mutation("part_slots", "if time and tonumber(time) >= SHUT then", "if false then")),
+    "a gate is opened and nobody is told": Mistake(
+        KEYED, "nobody has been told", Mutation("part_slots", "leave_token()", "local _ = 0")),
+    "a claim takes no slot": Mistake(
+        KEYED._replace(jobs=(Job(key=b"k"),)), "was claimed without a slot", Mutation("claim", "pick.hold(taken, keys)", "local _ = 0")),
+    "jobs are parked without a gate": Mistake(
+        KEYED, "draining ended [0], there were", Mutation("part_pick", "call('ZADD', GATES, opens(pick.known[key]), key)\n        call('LPUSH'", "call('LPUSH'")),
+    "what is parked is not counted": Mistake(
+        KEYED, "jobs are parked, the count says", Mutation("part_pick", "call('HINCRBY', PARKED, p - 1, #aside[key])", "local _ = 0")),
+    "a gate goes before its jobs": Mistake(
+        KEYED, "draining ended [1], there were", Mutation("part_pick", "if not has_parked(key) then", "if true then")),
+    "a key's turn is given twice": Mistake(
+        KEYED._replace(batch=2), "2 jobs of k run", Mutation("part_pick", "b.taken = b.taken + 1", "local _ = 0")),
+    "a queue's limit is not asked": Mistake(
+        KEYED._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL), "2 jobs of the queue run",
+        Mutation("part_pick", "math.min(n, pick.own.may)", "n")),
+    "the queue's gate waits for nobody": Mistake(
+        KEYED._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL), "waits for a slot, and all are free",
+        Mutation("part_slots", "gates, open = call('HMGET', SLOTS, unpack(ids)), {}, {''}, {}", "gates, open = call('HMGET', SLOTS, unpack(ids)), {}, {'-'}, {}")),
+    "limits that are taken away leave their jobs parked": Mistake(
+        KEYED._replace(limit_moves=True), "draining ended",
+        Mutation("limits", "text = none -- until what is parked is gone", "local _ = 0")),
+    "limits that change tell nobody": Mistake(
+        KEYED._replace(limit_moves=True), "nobody has been told", Mutation("limits", "    leave_token()", "    local _ = 0")),
+    "a reaper frees the slot of a tombstone": Mistake(
+        KEYED._replace(cancels=True), "has lost its slot", Mutation("part_tend", "state ~= RUNNING and state ~= CANCELLED", "state ~= RUNNING")),
+    "a claim does not say when a gate opens": Mistake(
+        KEYED._replace(limits=ONE_PER_LEASE), "a claim says that something is due",
+        Mutation("claim", "reply[4] = sooner(reply[4], next_gate())", "local _ = 0")),
 }

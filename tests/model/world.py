@@ -23,6 +23,10 @@ class Job(NamedTuple):
 
     how: str = "ready"
     priority: int = 2
+    key: bytes = b""  # what limits per key go by
+    unique: str = ""  # it takes the unique key UNIQUE_KEY; reject, keep or replace: what if another one has it
+    window: bool = False  # for a time, not for as long as it lives
+    once: bool = False  # what was said to its enqueue is remembered
 
 
 class Size(NamedTuple):
@@ -39,6 +43,17 @@ class Size(NamedTuple):
     faulty: int = 1  # processes that faults may hit: with one fault, one stands for all
     waits: bool = True  # whether processes take tokens
     batch: int = 1  # how many one claim asks for, at most
+    cancels: bool = False  # whether anybody cancels
+    limits: str = ""  # of the queue, in force from the start
+    limit_moves: bool = False  # whether they are taken away, and set again
+
+    def limit(self, of):
+        """How many may run at once under these limits, of the whole queue or of each key; 0: any number."""
+        numbers = (self.limits or "0 0 0 0 0 0 0 0").split()
+        return int(numbers[{"queue": 0, "key": 4}[of]])
+
+    def is_rated(self):
+        return any(n != "0" for n in self.limits.split()[1:8:4])
 
 
 class Held(NamedTuple):
@@ -99,6 +114,7 @@ class Situation:
         return self.world._replace(processes=old[:p] + (old[p]._replace(**change),) + old[p + 1:])
 
 
+UNIQUE_KEY = b"u"
 ID = [bytes.fromhex("018bcfe56800700080000000000000") + bytes([n + 1]) for n in range(8)]
 NUMBER = {job_id: n for n, job_id in enumerate(ID)}
 
@@ -158,21 +174,40 @@ def note_sent(w, p, step):
 # --- producers ------------------------------------------------------------------------------------
 
 
+def checked_call(s, j, live_ones):
+    job = s.size.jobs[j]
+    due = str(NOW + LEASE) if job.how == "delayed" else "0"
+    key, window = (UNIQUE_KEY, "1000" if job.window else "0") if job.unique else (b"", "0")
+    args = ("0", live_ones, ID[j], state_of(job), str(job.priority), due, item_of(ID[j], j, job.key), key, window, job.unique,
+            "1000" if job.once else "0", b"match")
+    return Call("enqueue_checked", args)
+
+
+def state_of(job):
+    """The state value of a new job, from the attempt on."""
+    detail = b"\x92\xcf" + struct.pack(">Q", NOW + LEASE) + b"\xd9\x00" if job.how == "delayed" else b"\xc0"
+    return b"\xce" + bytes(4) + b"\xcd\0\0" + bytes([job.priority]) + b"\xd9\x04noop" + detail
+
+
 def enqueue_call(s, j, live_ones="0"):
     job = s.size.jobs[j]
+    if job.unique or job.once:
+        return checked_call(s, j, live_ones)
     later = job.how == "delayed"
-    detail = b"\xc0" if not later else b"\x92\xcf" + struct.pack(">Q", NOW + LEASE) + b"\xd9\x00"
-    state = b"\xce" + bytes(4) + b"\xcd\0\0" + bytes([job.priority]) + b"\xd9\x04noop" + detail
+    state, item = state_of(job), item_of(ID[j], j, job.key)
     head = (live_ones, "0" if later else "1", "1" if later else "0")
     if later:
-        args = (*head, ID[j], state, str(NOW + LEASE), b"%d" % job.priority + item_of(ID[j]))
+        args = (*head, ID[j], state, str(NOW + LEASE), b"%d" % job.priority + item)
         return Call("enqueue", args, keys=tuple(QUEUE_KEYS[:4]))
-    args = (*head, "1", ID[j], state, item_of(ID[j]))
+    args = (*head, "1", ID[j], state, item)
     return Call("enqueue", args, keys=(*QUEUE_KEYS[:4], PREFIX + b"ready:" + view.PRIORITIES[job.priority]))
 
 
 def set_job(w, j, state):
     return w._replace(jobs=w.jobs[:j] + (state,) + w.jobs[j + 1:])
+
+
+TAKEN, KEPT, REPLACED, HELD, AGAIN = 0, 1, 2, 3, 16  # what enqueue_checked says
 
 
 def enqueue(s):
@@ -182,10 +217,23 @@ def enqueue(s):
             continue
         if s.size.jobs[j].how == "foreign":
             key = PREFIX + b"ready:" + view.PRIORITIES[s.size.jobs[j].priority]
-            call = Call("", ("LPUSH", key, item_of(ID[j])))
+            call = Call("", ("LPUSH", key, item_of(ID[j], j, s.size.jobs[j].key)))
             yield Step(f"LPUSH job {j}", call, lambda _, j=j: set_job(w, j, "live")._replace(dark=True), "foreign")
         else:
-            yield Step(f"enqueue job {j}", enqueue_call(s, j), lambda _, j=j: set_job(w, j, "live"))
+            yield Step(f"enqueue job {j}", enqueue_call(s, j), lambda reply, j=j: enqueued(s, j, reply))
+
+
+def enqueued(s, j, reply):
+    """A job that was not taken may come again, unless it is remembered that another one stands for it."""
+    if not isinstance(reply, list) or reply[0] == TAKEN:
+        return set_job(s.world, j, "live")
+    return set_job(s.world, j, "ended") if s.size.jobs[j].once and reply[0] in (KEPT, REPLACED) else s.world
+
+
+def forget_window(s):
+    """A unique key that is held for a time, not for as long as its job lives, runs out."""
+    if any(job.window for job in s.size.jobs) and s.seen.uniques:
+        yield Step("the unique key runs out", Call("", ("DEL", view.UNIQUE + UNIQUE_KEY)), lambda _: s.world, "time")
 
 
 # --- consumers ------------------------------------------------------------------------------------
@@ -212,9 +260,11 @@ def register(s):
 
 
 def claim(s):
-    out = [s.world.attempts[NUMBER[i]] for i, place in s.seen.places.items() if place[0][0] in ("ready", "delayed")]
-    if out and max(out) >= s.size.attempts:
-        return
+    for job_id, place in s.seen.places.items():
+        entry = s.seen.entries.get(job_id)
+        more = 1 if entry and entry.state == view.CANCELLED else 0  # it is only recorded then
+        if place[0][0] != "active" and s.world.attempts[NUMBER[job_id]] >= s.size.attempts + more:
+            return
     for p, proc in processes(s, "up"):
         for n in range(1, s.size.batch + 1):
             call = Call("claim", (proc.name, str(n), ACTIVE), proc.name)
@@ -331,6 +381,18 @@ def pause(s):
         yield Step("pause" if now == "1" else "resume", Call("pause", (now,)), lambda _: s.world)
 
 
+def cancel(s):
+    for j in range(len(s.world.jobs)) if s.size.cancels else ():
+        if ID[j] in s.seen.entries:
+            yield Step(f"cancel job {j}", Call("cancel", (ID[j],)), lambda _: s.world)
+
+
+def limits(s):
+    if s.size.limit_moves:
+        text = "" if s.seen.limits == s.size.limits.encode() else s.size.limits
+        yield Step(f"limits {text!r}", Call("limits", (text,)), lambda _: s.world)
+
+
 def tick(s):
     yield Step("a lease goes by", Call("!shift", (str(LEASE),)), lambda _: s.world, "time")
 
@@ -361,7 +423,8 @@ def deliver(s):
         yield Step(f"{label}: lost on the way", None, lambda _: landed)
 
 
-MOVES = (enqueue, start, register, claim, settle, beat, reconcile, unregister, token, wake, reap, pause, tick, jump, crash, deliver)
+MOVES = (enqueue, forget_window, start, register, claim, settle, beat, reconcile, unregister, token, wake, reap, pause, cancel, limits, tick, jump,
+         crash, deliver)
 
 
 def steps(s):
@@ -379,7 +442,7 @@ def probes(size, seen):
     """Calls that must leave everything as it is: (label, Call)."""
     for name in sorted(seen.names | {b"h0:i:0", b"h1:i:0"}):
         stale = [(NUMBER[i], attempt) for i, e in seen.entries.items() for attempt in range(0, size.attempts + 2)
-                 if not (e.state == view.RUNNING and e.consumer == name and e.attempt == attempt)]
+                 if not e.is_held(name, attempt)]
         stale += [(j, 1) for j in range(len(size.jobs)) if ID[j] not in seen.entries]
         others = [(j, a, kind) for j, a in stale for kind in ("retry", "again", "release")]
         yield f"settlements of {name.decode()} of what is not his", Call("settle", settle_args(name, stale, others), name)
@@ -388,14 +451,18 @@ def probes(size, seen):
 
 
 def repeats(s):
-    """A job that is live is enqueued once more by who does not know whether it was."""
+    """A job that is live (or of which it is remembered) is enqueued once more by who does not know whether it was. One is cancelled that is not
+    there."""
     for j, state in enumerate(s.world.jobs):
-        if state == "live" and ID[j] in s.seen.entries:
-            yield f"job {j} is enqueued again although it lives", enqueue_call(s, j, "1")
+        if state == "live" and ID[j] in s.seen.entries or state != "new" and s.size.jobs[j].once:
+            yield f"job {j} is enqueued again although it was taken", enqueue_call(s, j, "1")
+        if s.size.cancels and ID[j] not in s.seen.entries:
+            yield f"job {j} is cancelled and is not there", Call("cancel", (ID[j],))
 
 
 def first_world(size):
     return World(("new",) * len(size.jobs), (0,) * len(size.jobs), (Process(),) * size.processes, size.faults)
 
 
-FIRST_STATE = msgpack.packb([])
+def first_state(size):
+    return msgpack.packb([[PREFIX + b"meta", "hash", ["limits", size.limits]]] if size.limits else [], use_bin_type=False)

@@ -6,11 +6,51 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from model.scripts import LEASE
 from model.world import Job, Size
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent.parent / "scripts")]
 
 from stack import Redis  # noqa: E402
+
+
+ONE_OF_A_KEY, ONE_OF_ALL = "0 0 0 0 1 0 0 0", "1 0 0 0 0 0 0 0"
+ONE_PER_LEASE = f"0 0 0 0 0 1 {LEASE} 1"
+
+
+def cancelling(depth, one, alone, quiet):
+    return {
+        "a job is cancelled, its worker dies": alone._replace(kinds=("crash",), cancels=True, settles=("done", "retry", "release"), **quiet),
+        "a job is cancelled, its connection is cut": alone._replace(kinds=("cut",), cancels=True, **quiet),
+        "a delayed job is cancelled": alone._replace(jobs=(Job("delayed"),), faults=depth - 1, cancels=True),
+        "a job is cancelled, two consumers": one._replace(faults=depth - 1, cancels=True, settles=("done", "again"), **quiet),
+    }
+
+
+def unique(alone, quiet):
+    def two(policy, how="ready", **more):
+        return alone._replace(jobs=(Job(how, unique=policy, **more), Job(how, unique=policy, **more)), kinds=("crash",), settles=("done", "retry"),
+                              **quiet)
+
+    return {
+        "a unique key, the second is refused": two("reject")._replace(cancels=True),
+        "a unique key, the second stands behind": two("keep", once=True),
+        "a unique key, the second takes the place": two("replace", how="delayed"),
+        "a unique key for a time": two("reject", window=True)._replace(faults=0, settles=("done",)),
+    }
+
+
+def limited(depth, alone, quiet):
+    keyed = alone._replace(jobs=(Job(key=b"k"), Job(key=b"k")), limits=ONE_OF_A_KEY, **quiet)
+    return {
+        "one of a key runs, its worker dies": keyed._replace(kinds=("crash",), batch=2, settles=("done", "again")),
+        "one of a key runs, a connection is cut": keyed._replace(kinds=("cut",), settles=("done",)),
+        "one of a key runs, two consumers": keyed._replace(processes=2, faults=0, settles=("done", "again"), attempts=depth),
+        "one of a key runs, limits come and go": keyed._replace(faults=0, limit_moves=True, settles=("done", "again")),
+        "one of a key runs, it is cancelled": keyed._replace(faults=0, cancels=True, attempts=1, settles=("done", "again")),
+        "one of all runs": keyed._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL, kinds=("crash",), settles=("done", "again")),
+        "one of a key per lease": keyed._replace(faults=0, limits=ONE_PER_LEASE, settles=("done",)),
+    }
 
 
 def worlds(depth):
@@ -30,6 +70,9 @@ def worlds(depth):
         "two jobs, given back one by one": alone._replace(jobs=(Job(), Job()), batch=2, give_back=1, settles=("done", "again"), **quiet),
         "two priorities, two consumers": Size(
             faults=0, jobs=(Job(), Job(priority=0)), attempts=depth + 1, settles=("done",), batch=2, **quiet),
+        **cancelling(depth, one, alone, quiet),
+        **unique(alone, quiet),
+        **limited(depth, alone, quiet),
     }
 
 
