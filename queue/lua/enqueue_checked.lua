@@ -113,6 +113,7 @@ local function replace(holder, member, at)
     put(holder, at, string.sub(item, 1, 9) .. holder .. string.sub(item, 26))
     hold(ARGV[at + 5], holder, ARGV[at + 6])
     flush()
+    changed({holder})
 end
 
 -- Gives code, id and, where a cap is passed, which.

@@ -159,6 +159,30 @@ static void a_scheduled_holder_is_replaced_under_its_own_id(void **state)
     assert_int_equal(ask_number("EXISTS mr:{q}:unique:k"), 0);
 }
 
+static void who_watches_a_job_hears_that_it_is_replaced(void **state)
+{
+    struct uuid id = id_of(1);
+    redisContext *ear = redisConnectUnix(redis_server_path(server));
+    void *got = NULL;
+    redisReply *r;
+
+    (void)state;
+    assert_int_equal(ear->err, 0);
+    assert_int_equal(redisSetTimeout(ear, (struct timeval){.tv_sec = 30}), REDIS_OK);
+    freeReplyObject(redisCommand(ear, "SUBSCRIBE mr:{q}:events"));
+    RUN("SET mr:{q}:watch 1");
+    assert_int_equal(CHECKED(NULL, .number = 1, .unique = "k", .due = "9999999999999"), TAKEN);
+    assert_int_equal(
+        CHECKED(NULL, .number = 2, .unique = "k", .due = "9999999999000", .policy = "replace"),
+        REPLACED);
+    assert_int_equal(redisGetReply(ear, &got), REDIS_OK);
+    r = got;
+    assert_int_equal(r->element[2]->len, UUID_LEN);
+    assert_memory_equal(r->element[2]->str, id.bytes, UUID_LEN);
+    freeReplyObject(r);
+    redisFree(ear);
+}
+
 static void a_job_that_waits_for_its_retry_is_not_replaced(void **state)
 {
     (void)state;
@@ -315,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup(a_key_is_held_until_its_job_is_done, flush),
         cmocka_unit_test_setup(a_window_outlasts_its_job_and_ends_by_itself, flush),
         cmocka_unit_test_setup(a_scheduled_holder_is_replaced_under_its_own_id, flush),
+        cmocka_unit_test_setup(who_watches_a_job_hears_that_it_is_replaced, flush),
         cmocka_unit_test_setup(a_job_that_waits_for_its_retry_is_not_replaced, flush),
         cmocka_unit_test_setup(a_holder_that_is_gone_holds_nothing, flush),
         cmocka_unit_test_setup(one_call_sees_its_own_jobs, flush),
