@@ -2,7 +2,7 @@
 
 from model import check_cancel, check_limits, check_unique, view
 from model.scripts import LEASE, NOW
-from model.view import ACTIVE, PREFIX
+from model.view import ACTIVE, EVENTS, PREFIX, WATCH
 from model.world import ID, NUMBER
 
 WAITS, CLAIMED = (view.QUEUED, view.CANCELLED), (view.RUNNING, view.CANCELLED)
@@ -163,11 +163,21 @@ def earlier_due(before, step, seen):
     return None
 
 
+def watchers_hear(before, step, seen, published):
+    """Who watches is told of each job whose state value changed. Who enqueues a job knows it."""
+    heard = b"".join(message for channel, message in zip(published[::2], published[1::2]) if channel == EVENTS)
+    for job_id in set(before.values) | set(seen.values):
+        known = step.call.script.startswith("enqueue") and job_id not in before.values or step.kind == "time"
+        if before.values.get(job_id) != seen.values.get(job_id) and job_id not in heard and not known:
+            return f"job {NUMBER[job_id]} changed, and who watches it was not told"
+    return None
+
+
 def of_call(size, before, step, reply, seen, published):
     if isinstance(reply, dict):
         return f"the script failed: {reply}"
     return (excuses(before, step, seen) or living_consumers(before, step, seen) or reaper_leaves_a_token(before, step, seen)
-            or earlier_due(before, step, seen) or check_cancel.of_call(before, step, reply, seen, published)
+            or earlier_due(before, step, seen) or (size.watched and watchers_hear(before, step, seen, published)) or check_cancel.of_call(before, step, reply, seen, published)
             or check_unique.of_call(before, step, reply, seen) or check_limits.of_call(size, before, step, reply, seen))
 
 
@@ -176,7 +186,7 @@ def of_call(size, before, step, reply, seen, published):
 
 def is_kept(size, key):
     """Who is there, what the queue is; and what runs out by itself."""
-    return (key in (PREFIX + b"consumers", PREFIX + b"workers", PREFIX + b"meta", PREFIX + b"rates") or key.startswith(PREFIX + b"once:")
+    return (key in (PREFIX + b"consumers", PREFIX + b"workers", PREFIX + b"meta", PREFIX + b"rates", WATCH) or key.startswith(PREFIX + b"once:")
             or any(job.window for job in size.jobs) and key.startswith(view.UNIQUE))
 
 

@@ -11,7 +11,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
@@ -36,13 +35,17 @@ class Known:
 
     def __init__(self, blob):
         self.blob, self.seen, self.checked = blob, View(blob), False
-        self.results, self.judged = {}, {}  # of each call: Result; what is wrong with it
+        self.results = {}  # of each call: Result
 
 
-class Result(NamedTuple):
-    reply: object
-    after: Known
-    published: list  # channel, message, ...
+class Result:
+    """What came of a call in a state of the keys. published: channel, message, ...; wrong: what is wrong with it, once it was looked at."""
+
+    __slots__ = ("reply", "after", "published", "judged", "wrong")
+
+    def __init__(self, reply, after, published):
+        self.reply, self.after, self.published = reply, after, published
+        self.judged, self.wrong = False, None
 
 
 class Explorer:
@@ -114,8 +117,8 @@ class Explorer:
     def look(self, known, situation, node):
         """Draining from here, and the calls that must change nothing."""
         if DRAIN[0] in known.results:
-            ended, after, _ = known.results.pop(DRAIN[0])
-            text = check.drained(self.size, known.seen, ended, after.seen)
+            end = known.results.pop(DRAIN[0])
+            text = check.drained(self.size, known.seen, end.reply, end.after.seen)
             if text:
                 raise Counterexample(self.trace(node, "everybody dies, one consumer drains the queue"), text)
             for label, call in probes(self.size, known.seen):
@@ -124,9 +127,9 @@ class Explorer:
             self.must_keep(known, node, label, call)
 
     def must_keep(self, known, node, label, call):
-        reply, after, _ = known.results[call]
-        if after is not known or isinstance(reply, dict):
-            raise Counterexample(self.trace(node, label), f"what had no right to changed something; the reply: {reply}")
+        result = known.results[call]
+        if result.after is not known or isinstance(result.reply, dict):
+            raise Counterexample(self.trace(node, label), f"what had no right to changed something; the reply: {result.reply}")
 
     def settled_world(self, world, step, reply, seen):
         """What the script's effect means for the jobs."""
@@ -141,13 +144,16 @@ class Explorer:
     def go(self, known, situation, node, step):
         if step.call is None:
             return self.add(known, step.after(None), node, step.label)
-        reply, after, published = known.results[step.call]
-        if step.call not in known.judged:
-            known.judged[step.call] = check.of_call(self.size, known.seen, step, reply, after.seen, published)
-        text = known.judged[step.call] or check.of_step(situation.world, known.seen, step, reply, after.seen)
+        result = known.results[step.call]
+        reply, after = result.reply, result.after
+        if not result.judged:
+            result.judged, result.wrong = True, check.of_call(self.size, known.seen, step, reply, after.seen, result.published)
+        text = result.wrong or check.of_step(situation.world, known.seen, step, reply, after.seen)
         if text:
             raise Counterexample(self.trace(node, step.label), text)
-        world = self.settled_world(step.after(reply), step, reply, after.seen)
+        world = step.after(reply)
+        if after is not known:
+            world = self.settled_world(world, step, reply, after.seen)
         return self.add(after, world, node, step.label)
 
     def expand(self, plan):

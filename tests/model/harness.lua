@@ -157,15 +157,18 @@ end
 local all = {}
 for i = 3, #ARGV do
     local state, calls = unpack(cmsgpack.unpack(ARGV[i]))
-    local results = {}
+    local results, is = {}, nil
     for k, call in ipairs(calls) do
-        restore(state)
+        if is ~= state then
+            restore(state)
+        end
         published = {}
         local ok, reply = pcall(carry_out, call)
         if not ok then
             reply = {err = type(reply) == 'table' and reply.err or tostring(reply)}
         end
-        results[k] = {reply or false, dump(), published}
+        is = dump()
+        results[k] = {reply or false, is, published}
     end
     all[#all + 1] = results
 end

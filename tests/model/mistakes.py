@@ -122,6 +122,12 @@ MISTAKES = {
         CANCELS, "of 1 attempts excused", Mutation("part_give_back", "excuse and string.byte(states[i], 2) ~= CANCELLED", "excuse")),
     "a beat names nobody who is to be cancelled": Mistake(
         CANCELS, "a beat names", Mutation("beat", ", unpack(call('SRANDMEMBER', cancels_of(ACTIVE), 64))", "")),
+    "a claim tells no watcher": Mistake(
+        CANCELS._replace(watched=True), "was not told", Mutation("claim", "        changed(ids)\n", "")),
+    "an end tells no watcher": Mistake(
+        CANCELS._replace(watched=True), "was not told", Mutation("settle", "changed(ours)", "local _ = 0")),
+    "what is given back tells no watcher": Mistake(
+        CANCELS._replace(watched=True), "was not told", Mutation("part_give_back", "changed(ids)", "local _ = 0")),
 
     # unique keys
     "a job that has ended keeps its unique key": Mistake(
@@ -137,6 +143,8 @@ MISTAKES = {
     "who has run is replaced": Mistake(
         two("replace", "delayed"), "was replaced, whose state entry said",
         Mutation("enqueue_checked", "string.byte(st, 2) ~= SCHEDULED or", "string.byte(st, 2) ~= SCHEDULED and string.byte(st, 2) ~= RETRYING or")),
+    "who is replaced tells no watcher": Mistake(
+        two("replace", "delayed")._replace(watched=True), "was not told", Mutation("enqueue_checked", "changed({holder})", "local _ = 0")),
     "what takes the place has an id of its own": Mistake(
         two("replace", "delayed"), "is not there",
         Mutation("enqueue_checked", "string.sub(item, 1, 9) .. holder .. string.sub(item, 26)", "item")),

@@ -15,7 +15,7 @@ QUEUE_KEYS = [PREFIX + k for k in (b"state", b"meta", b"wake", b"delayed", b"con
 QUEUE_KEYS += [PREFIX + b"ready:" + p for p in PRIORITIES]
 ACTIVE = PREFIX + b"active:"
 CANCELS, UNIQUE, SLOTS, PARKED = (PREFIX + kind for kind in (b"cancels:", b"unique:", b"slots:", b"parked:"))
-CONTROL = PREFIX + b"control"
+CONTROL, EVENTS, WATCH = (PREFIX + kind for kind in (b"control", b"events", b"watch"))
 CLAIMED = 0x93  # how the detail of a job begins that somebody has claimed
 OWN = b"\xa1v\x01\xa2id\xc4\x10"  # after the head of the map
 
@@ -61,7 +61,8 @@ class View:
 
     def __init__(self, blob):
         self.keys = {key: content for key, kind, content in msgpack.unpackb(blob, raw=True)}
-        self.entries = {i: entry_of(raw) for i, raw in pairs(self.of("state")).items()}
+        self.values = pairs(self.of("state"))
+        self.entries = {i: entry_of(raw) for i, raw in self.values.items()}
         self.beats = {name: float(at) for at, name in zip(self.of("consumers")[::2], self.of("consumers")[1::2])}
         self.tokens = len(self.of("wake"))
         self.paused = pairs(self.of("meta")).get(b"paused") == b"1"

@@ -7,13 +7,14 @@ belongs in probes() too.
 """
 
 import struct
+from functools import cache
 from typing import Callable, NamedTuple, Optional
 
 import msgpack
 
 from model import view
 from model.scripts import LEASE, NOW
-from model.view import ACTIVE, PREFIX, QUEUE_KEYS, item_of
+from model.view import ACTIVE, PREFIX, QUEUE_KEYS, WATCH, item_of
 
 INFO = b"\x81\xa1t"  # who a consumer is: a map whose last value the script puts on
 
@@ -44,6 +45,7 @@ class Size(NamedTuple):
     waits: bool = True  # whether processes take tokens
     batch: int = 1  # how many one claim asks for, at most
     cancels: bool = False  # whether anybody cancels
+    watched: bool = False  # whether somebody watches the jobs
     limits: str = ""  # of the queue, in force from the start
     limit_moves: bool = False  # whether they are taken away, and set again
 
@@ -174,8 +176,7 @@ def note_sent(w, p, step):
 # --- producers ------------------------------------------------------------------------------------
 
 
-def checked_call(s, j, live_ones):
-    job = s.size.jobs[j]
+def checked_call(job, j, live_ones):
     due = str(NOW + LEASE) if job.how == "delayed" else "0"
     key, window = (UNIQUE_KEY, "1000" if job.window else "0") if job.unique else (b"", "0")
     args = ("0", live_ones, ID[j], state_of(job), str(job.priority), due, item_of(ID[j], j, job.key), key, window, job.unique,
@@ -189,10 +190,10 @@ def state_of(job):
     return b"\xce" + bytes(4) + b"\xcd\0\0" + bytes([job.priority]) + b"\xd9\x04noop" + detail
 
 
-def enqueue_call(s, j, live_ones="0"):
-    job = s.size.jobs[j]
+@cache
+def enqueue_call(job, j, live_ones="0"):
     if job.unique or job.once:
-        return checked_call(s, j, live_ones)
+        return checked_call(job, j, live_ones)
     later = job.how == "delayed"
     state, item = state_of(job), item_of(ID[j], j, job.key)
     head = (live_ones, "0" if later else "1", "1" if later else "0")
@@ -220,7 +221,7 @@ def enqueue(s):
             call = Call("", ("LPUSH", key, item_of(ID[j], j, s.size.jobs[j].key)))
             yield Step(f"LPUSH job {j}", call, lambda _, j=j: set_job(w, j, "live")._replace(dark=True), "foreign")
         else:
-            yield Step(f"enqueue job {j}", enqueue_call(s, j), lambda reply, j=j: enqueued(s, j, reply))
+            yield Step(f"enqueue job {j}", enqueue_call(s.size.jobs[j], j), lambda reply, j=j: enqueued(s, j, reply))
 
 
 def enqueued(s, j, reply):
@@ -284,6 +285,7 @@ def claim(s):
 DELAY = {"retry": str(LEASE), "again": "0", "release": "0"}
 
 
+@cache
 def settle_args(name, done, others):
     """done: (job, attempt); others: (job, attempt, kind)."""
     args = [name, str(len(done)), *(ID[j] for j, _ in done), *(attempt_bytes(a) for _, a in done)]
@@ -301,7 +303,7 @@ def settle(s):
         for held in proc.held:
             for kind in [held.sent] if held.sent else s.size.settles:
                 job = (held.job, held.attempt)
-                args = settle_args(proc.name, [job], []) if kind == "done" else settle_args(proc.name, [], [(*job, kind)])
+                args = settle_args(proc.name, (job,), ()) if kind == "done" else settle_args(proc.name, (), ((*job, kind),))
 
                 def after(reply, p=p, held=held):
                     return s.with_process(p, held=tuple(h for h in s.world.processes[p].held if h != held))
@@ -445,7 +447,7 @@ def probes(size, seen):
                  if not e.is_held(name, attempt)]
         stale += [(j, 1) for j in range(len(size.jobs)) if ID[j] not in seen.entries]
         others = [(j, a, kind) for j, a in stale for kind in ("retry", "again", "release")]
-        yield f"settlements of {name.decode()} of what is not his", Call("settle", settle_args(name, stale, others), name)
+        yield f"settlements of {name.decode()} of what is not his", Call("settle", settle_args(name, tuple(stale), tuple(others)), name)
         news = [part for j, a in stale for part in (ID[j], attempt_bytes(a), b"\x32", b"\xd9\x00")]
         yield f"progress by {name.decode()} of what is not his", Call("progress", (name, *news), name)
 
@@ -455,7 +457,7 @@ def repeats(s):
     there."""
     for j, state in enumerate(s.world.jobs):
         if state == "live" and ID[j] in s.seen.entries or state != "new" and s.size.jobs[j].once:
-            yield f"job {j} is enqueued again although it was taken", enqueue_call(s, j, "1")
+            yield f"job {j} is enqueued again although it was taken", enqueue_call(s.size.jobs[j], j, "1")
         if s.size.cancels and ID[j] not in s.seen.entries:
             yield f"job {j} is cancelled and is not there", Call("cancel", (ID[j],))
 
@@ -465,4 +467,6 @@ def first_world(size):
 
 
 def first_state(size):
-    return msgpack.packb([[PREFIX + b"meta", "hash", ["limits", size.limits]]] if size.limits else [], use_bin_type=False)
+    keys = [[PREFIX + b"meta", "hash", ["limits", size.limits]]] if size.limits else []
+    keys += [[WATCH, "string", ["1"]]] if size.watched else []
+    return msgpack.packb(keys, use_bin_type=False)

@@ -20,7 +20,7 @@ ONE_PER_LEASE = f"0 0 0 0 0 1 {LEASE} 1"
 
 def cancelling(depth, one, alone, quiet):
     return {
-        "a job is cancelled, its worker dies": alone._replace(kinds=("crash",), cancels=True, settles=("done", "retry", "release"), **quiet),
+        "a job is cancelled, its worker dies": alone._replace(kinds=("crash",), cancels=True, watched=True, **quiet),
         "a job is cancelled, its connection is cut": alone._replace(kinds=("cut",), cancels=True, **quiet),
         "a delayed job is cancelled": alone._replace(jobs=(Job("delayed"),), faults=depth - 1, cancels=True),
         "a job is cancelled, two consumers": one._replace(faults=depth - 1, cancels=True, settles=("done", "again"), **quiet),
@@ -35,7 +35,7 @@ def unique(alone, quiet):
     return {
         "a unique key, the second is refused": two("reject")._replace(cancels=True),
         "a unique key, the second stands behind": two("keep", once=True),
-        "a unique key, the second takes the place": two("replace", how="delayed"),
+        "a unique key, the second takes the place": two("replace", how="delayed")._replace(watched=True),
         "a unique key for a time": two("reject", window=True)._replace(faults=0, settles=("done",)),
     }
 
@@ -43,7 +43,7 @@ def unique(alone, quiet):
 def limited(depth, alone, quiet):
     keyed = alone._replace(jobs=(Job(key=b"k"), Job(key=b"k")), limits=ONE_OF_A_KEY, **quiet)
     return {
-        "one of a key runs, its worker dies": keyed._replace(kinds=("crash",), batch=2, settles=("done", "again")),
+        "one of a key runs, its worker dies": keyed._replace(kinds=("crash",), batch=2, watched=True, settles=("done", "again")),
         "one of a key runs, a connection is cut": keyed._replace(kinds=("cut",), settles=("done",)),
         "one of a key runs, two consumers": keyed._replace(processes=2, faults=0, settles=("done", "again"), attempts=depth),
         "one of a key runs, limits come and go": keyed._replace(faults=0, limit_moves=True, settles=("done", "again")),
