@@ -63,8 +63,8 @@ def somebody_is_told(world, seen, size):
     """Where jobs wait for nothing there is a token, or somebody took it and will claim. Of a gate that opens by time each has a timer."""
     if seen.tokens > 1:
         return f"{seen.tokens} tokens"
-    some = seen.claimable or seen.passable and not size.is_rated()
-    if some and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
+    by_time = size.is_rated() and (b"" in seen.gates or not seen.claimable)
+    if (seen.claimable or seen.passable) and not by_time and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
         return "jobs are ready, there is no token, and nobody has been told"
     return None
 
