@@ -64,7 +64,8 @@ def somebody_is_told(world, seen, size):
     if seen.tokens > 1:
         return f"{seen.tokens} tokens"
     by_time = size.is_rated() and (b"" in seen.gates or not seen.claimable)
-    if (seen.claimable or seen.passable) and not by_time and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
+    waits = (seen.claimable or seen.passable) and not by_time and not seen.paused
+    if waits and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
         return "jobs are ready, there is no token, and nobody has been told"
     return None
 
@@ -177,7 +178,8 @@ def of_call(size, before, step, reply, seen, published):
     if isinstance(reply, dict):
         return f"the script failed: {reply}"
     return (excuses(before, step, seen) or living_consumers(before, step, seen) or reaper_leaves_a_token(before, step, seen)
-            or earlier_due(before, step, seen) or (size.watched and watchers_hear(before, step, seen, published)) or check_cancel.of_call(before, step, reply, seen, published)
+            or earlier_due(before, step, seen) or (size.watched and watchers_hear(before, step, seen, published))
+            or check_cancel.of_call(before, step, reply, seen, published)
             or check_unique.of_call(before, step, reply, seen) or check_limits.of_call(size, before, step, reply, seen))
 
 

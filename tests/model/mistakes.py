@@ -161,7 +161,8 @@ MISTAKES = {
     "a retry keeps its slot": Mistake(
         KEYED, "has a slot of k", Mutation("settle", "free_slots(moved)", "local _ = 0")),
     "a slot is freed in one place of two": Mistake(
-        KEYED, "there is still ['mr:{q}:slots:k']", Mutation("part_slots", "call('SREM', SLOTS .. ':' .. gates[i], unpack(gone[gates[i]]))", "local _ = 0")),
+        KEYED, "there is still ['mr:{q}:slots:k']",
+        Mutation("part_slots", "call('SREM', SLOTS .. ':' .. gates[i], unpack(gone[gates[i]]))", "local _ = 0")),
     "a freed slot opens no gate": Mistake(
         KEYED, "draining ended [0], there were", Mutation("part_slots", "if time and tonumber(time) >= SHUT then", "if false then")),
     "a gate is opened and nobody is told": Mistake(
@@ -169,7 +170,8 @@ MISTAKES = {
     "a claim takes no slot": Mistake(
         KEYED._replace(jobs=(Job(key=b"k"),)), "was claimed without a slot", Mutation("claim", "pick.hold(taken, keys)", "local _ = 0")),
     "jobs are parked without a gate": Mistake(
-        KEYED, "draining ended [0], there were", Mutation("part_pick", "call('ZADD', GATES, opens(pick.known[key]), key)\n        call('LPUSH'", "call('LPUSH'")),
+        KEYED, "draining ended [0], there were",
+        Mutation("part_pick", "call('ZADD', GATES, opens(pick.known[key]), key)\n        call('LPUSH'", "call('LPUSH'")),
     "what is parked is not counted": Mistake(
         KEYED, "jobs are parked, the count says", Mutation("part_pick", "call('HINCRBY', PARKED, p - 1, #aside[key])", "local _ = 0")),
     "a gate goes before its jobs": Mistake(
@@ -181,7 +183,7 @@ MISTAKES = {
         Mutation("part_pick", "math.min(n, pick.own.may)", "n")),
     "the queue's gate waits for nobody": Mistake(
         KEYED._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL), "waits for a slot, and all are free",
-        Mutation("part_slots", "gates, open = call('HMGET', SLOTS, unpack(ids)), {}, {''}, {}", "gates, open = call('HMGET', SLOTS, unpack(ids)), {}, {'-'}, {}")),
+        Mutation("part_slots", "call('HMGET', SLOTS, unpack(ids)), {}, {''}, {}", "call('HMGET', SLOTS, unpack(ids)), {}, {'-'}, {}")),
     "limits that are taken away leave their jobs parked": Mistake(
         KEYED._replace(limit_moves=True), "draining ended",
         Mutation("limits", "text = none -- until what is parked is gone", "local _ = 0")),
