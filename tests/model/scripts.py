@@ -12,6 +12,7 @@ NOW, LEASE = 1_700_000_000_000, 10_000
 READS = {"list", "counts", "workers"}
 # These touch no key of a queue; their own tests look at them (tests/unit/test_batch.c).
 ELSEWHERE = {"batch_open", "batch_end", "batch_close", "batch_look"}
+SAME = {"follow"}  # enqueue under another flag
 
 
 def recipes():
@@ -42,7 +43,7 @@ def harness_source(mutation=None):
         return mutation.apply(file, plain) if mutation else plain
 
     bodies = {name: "".join(text(file) for file in files) for name, files in recipes().items()
-              if name not in READS | ELSEWHERE}
+              if name not in READS | ELSEWHERE | SAME}
     moves = "".join(f"moves['{name}'] = function(redis, KEYS, ARGV)\n{body}\nend\n" for name, body in bodies.items())
     return "#!lua\nlocal moves = {}\n" + moves + (Path(__file__).parent / "harness.lua").read_text()
 
