@@ -232,7 +232,8 @@ static enum err build(struct service *s, struct fault *reterr)
     if (e == ERR_OK)
         e = producer_new(uv, api->redis,
                          &(struct producer_options){.max_pending = opt->pending_jobs,
-                                                    .deadline_ms = (uint32_t)opt->redis_ms},
+                                                    .deadline_ms = (uint32_t)opt->redis_ms,
+                                                    .caps = true},
                          &api->producer, reterr);
     if (e == ERR_OK)
         e = watch_hub_new(api, &api->watch, reterr);

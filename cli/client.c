@@ -409,7 +409,8 @@ enum cli_exit client_postgres(struct client *c, struct pg **ret)
 enum cli_exit client_producer(struct client *c, size_t max_pending, struct producer **ret)
 {
     const struct producer_options po = {.max_pending = max_pending,
-                                        .deadline_ms = (uint32_t)c->call->options->timeout_ms};
+                                        .deadline_ms = (uint32_t)c->call->options->timeout_ms,
+                                        .caps = true};
     struct fault why;
 
     if (producer_new(loop_uv(c->loop), c->redis, &po, &c->producer, &why) != ERR_OK)

@@ -63,6 +63,11 @@ struct consumer_events {
     /* The lease was lost (stopped, cut off): everything held belongs to others now. Drop it; do not settle.
      * Settlements that were not certain have ended with ERR_STALE just before. */
     void (*on_lost)(void *arg);
+    /* May be NULL. A claim is about to ask for `want` jobs: how many it may (0: none now; it asks again at
+     * the next consumer_set_room()). Must not call into the consumer but to look. */
+    size_t (*on_want)(void *arg, size_t want);
+    /* May be NULL. consumer_look() may say something else now. */
+    void (*on_looked)(void *arg);
     /* A held job is to be cancelled. May come several times. May be NULL. */
     void (*on_cancel)(void *arg, const struct uuid *id);
     /* May be NULL. ready: claims can be made; why: "" or the reason. */
@@ -95,6 +100,11 @@ void consumer_on_redis(struct consumer *c, bool up);
  * asked for before the room shrank still arrives. While it is above zero the consumer claims (in batches of at
  * most 64) or waits; it counts down by itself at each claim. Call again whenever a slot frees. */
 void consumer_set_room(struct consumer *c, size_t room);
+struct consumer_look {
+    size_t asked; /* jobs that the claim under way may bring */
+    bool dry; /* as far as is known nothing waits in the queue, or none can be claimed now */
+};
+struct consumer_look consumer_look(const struct consumer *c);
 /* Calls back once it is certain. cb may be NULL. ERR_STALE at once: not held in that attempt, or settled
  * already. ERR_STALE to the callback: not ours any more. (After a cut connection a job that has moved on since is
  * taken for that, too.) ERR_CANCELED: closed before it was certain. */

@@ -67,9 +67,11 @@ struct consumer {
     struct waiter *waiter;
     bool waiter_live;
     size_t room;
-    bool quiet;    /* no more claims */
-    bool hungry;   /* a claim may find something */
-    bool claiming; /* a claim is in flight */
+    bool quiet;     /* no more claims */
+    bool hungry;    /* a claim may find something */
+    bool claiming;  /* a claim is in flight */
+    bool has_token; /* taken, and nothing claimed since */
+    size_t asked;   /* by the claim in flight */
     unsigned claim_epoch;
 
     struct redis_sub *sub; /* may be NULL */

@@ -21,6 +21,7 @@ local function give_back(active, ids, stored, excuse)
         call('HSET', STATE, unpack(fresh))
     end
     call('HDEL', active, unpack(ids))
+    free_slots(ids)
     if any_wanted then
         forget_cancels(active, ids)
     end

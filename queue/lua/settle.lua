@@ -34,7 +34,9 @@ local function settle_done()
         end
         call('HDEL', ACTIVE, unpack(ours))
         call('HDEL', STATE, unpack(ours))
+        release_keys(ours)
         call('HINCRBY', META, 'settled', #ours)
+        free_slots(ours)
         changed(ours)
     end
 end
@@ -83,6 +85,7 @@ local function settle_others(first)
     end
     call('HDEL', ACTIVE, unpack(moved))
     call('HSET', STATE, unpack(fresh))
+    free_slots(moved)
     if any_wanted then
         forget_cancels(ACTIVE, moved)
     end

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["enqueue", "jobs", "job", "watch", "cancel", "queues", "workers", "pause", "resume", "migrate", "version"]
+COMMANDS = ["enqueue", "jobs", "job", "watch", "cancel", "retry", "queues", "caps", "workers", "pause", "resume", "schedules", "schedule", "limits",
+            "explain", "migrate", "version"]
 NOBODY = "01a20ad1-f5b5-7267-a62b-e2cfe5a55565"
 
 

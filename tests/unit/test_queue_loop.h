@@ -30,6 +30,8 @@ struct eater {
     char why[128];
     void (*on_claim)(struct eater *e, const struct claim *claim); /* may be NULL */
     void *arg;
+    size_t allow, asked; /* what it may claim, when it is asked; and how often it was */
+    unsigned looked;
 };
 
 HELPER void on_eater_claim(void *arg, const struct claim *claim)
@@ -43,6 +45,19 @@ HELPER void on_eater_claim(void *arg, const struct claim *claim)
     e->any = true;
     if (e->on_claim != NULL)
         e->on_claim(e, claim);
+}
+
+HELPER size_t on_eater_want(void *arg, size_t want)
+{
+    struct eater *e = arg;
+
+    e->asked++;
+    return want < e->allow ? want : e->allow;
+}
+
+HELPER void on_eater_looked(void *arg)
+{
+    ((struct eater *)arg)->looked++;
 }
 
 HELPER void on_eater_lost(void *arg)
@@ -176,6 +191,7 @@ struct eater_options {
     const char *url, *instance, *queue;
     uint32_t beat_ms, lease_ms;
     size_t room;
+    bool asks; /* what it may claim (eater.allow) */
     struct redis_sub *sub;
 };
 
@@ -197,6 +213,8 @@ HELPER void world_eater(struct world *w, struct eater *e, struct eater_options o
         .on_claim = on_eater_claim,
         .on_lost = on_eater_lost,
         .on_state = on_eater_state,
+        .on_want = opt.asks ? on_eater_want : NULL,
+        .on_looked = on_eater_looked,
         .on_cancel = on_eater_cancel,
     };
     struct fault f = {0};
@@ -271,7 +289,8 @@ HELPER enum err put(struct world *w, struct put p, struct taken *t)
                                                 .id = id,
                                                 .type = "noop",
                                                 .item = buf_slice(&item),
-                                                .attempts_before = p.before},
+                                                .attempts_before = p.before,
+                                                .attempts_excused = p.before},
                          on_taken, t);
     buf_done(&item);
     return e;
