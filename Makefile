@@ -98,7 +98,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test lint layers fuzz fuzz-programs bench docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test model lint layers fuzz fuzz-programs bench docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -109,6 +109,7 @@ help:
 	@echo 'make all MODE=release|debug|asan|tsan [VIPS=system] [CC=clang]   programs in build/$$MODE'
 	@echo 'make unit      unit tests only            make lint   layers, format, clang-tidy, banned calls'
 	@echo 'make demo      like run, ends by itself   make docs   regenerate what is generated'
+	@echo 'make model DEPTH=2  every interleaving of the scripts in small worlds, with that many faults'
 	@echo 'make fuzz SECONDS=60 [FUZZ=name]          each fuzz target for that long'
 	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
 
@@ -204,6 +205,10 @@ unit: unit-programs programs
 # Everything: units and whole-system tests, in debug and once more under ASan and UBSan.
 test: deps-test
 	@scripts/test $(if $(MODES),--modes $(MODES)) $(ARGS)
+# Deeper than `make test` looks: as many faults as DEPTH says.
+DEPTH ?= 1
+model: deps-test
+	@/usr/bin/python3 -B tests/model/explore.py --depth $(DEPTH)
 deps-test deps-lint:
 	@scripts/deps $(patsubst deps-%,%,$@)
 

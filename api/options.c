@@ -23,6 +23,7 @@ static const struct cfg_key keys[] = {
     {"DRAIN",          CFG_MS,    AT(drain_ms),      "10s",  "0ms", "10m", 0, "at SIGTERM: how long requests under way may go on"},
     {"UPLOAD_TTL",     CFG_MS,    AT(upload_ttl_ms), "1d",   "1s", "365d", 0, "how long an upload is kept"},
     {"PENDING_JOBS",   CFG_COUNT, AT(pending_jobs),  "20000", "1", "1000000", 0, "jobs on their way to Redis at once; over it 503"},
+    {"SCHEDULES_MAX",  CFG_COUNT, AT(schedules_max), "1000", "1", "10000", 0, "schedules that a queue may have"},
     {"REDIS_TIMEOUT",  CFG_MS,    AT(redis_ms),      "5s",   "10ms", "1m", 0, "longest wait for Redis"},
     {"PG_CONNECTIONS", CFG_COUNT, AT(pg_connections), "2",   "1",  "64", 0, "connections to PostgreSQL"},
     {"PG_PREPARED",    CFG_BOOL,  AT(pg_prepared),   "true", NULL, NULL, 0, "use named prepared statements; off behind pgbouncer in transaction mode"},

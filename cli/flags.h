@@ -6,10 +6,15 @@
 
 struct flags {
     char *queue, *type, *error, *cursor, *then, *upload;
-    unsigned state;    /* an enum job_state; 0: any */
-    unsigned priority; /* an enum job_priority */
-    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s; /* 0: not given */
-    char *rate, *key_rate;                                             /* of millrace limits */
+    char *cron, *timezone, *start_at, *end_at;
+    unsigned missed;          /* an enum schedule_missed */
+    unsigned overlap, paused; /* 0: allow, no */
+    unsigned state;           /* an enum job_state; 0: any */
+    unsigned priority;        /* an enum job_priority */
+    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s, per_second,
+        every_ms; /* 0: not given */
+    bool dry_run;
+    char *rate, *key_rate; /* of millrace limits */
     uint64_t running, key_running;
     bool none;
 };

@@ -374,14 +374,14 @@ static enum err admit(const struct producer *p, const struct producer_job *job)
 
 static void encode_tail(struct producer *p, const struct producer_job *job, bool delayed)
 {
-    uint32_t before = job->attempts_before;
+    uint32_t excused = job->attempts_excused;
 
     buf_clear(&p->scratch);
     state_encode_tail(
         &(struct state_value){
             .state = delayed ? JOB_SCHEDULED : JOB_QUEUED,
-            .attempt = before,
-            .excused = (uint16_t)(before < UINT16_MAX ? before : UINT16_MAX),
+            .attempt = job->attempts_before,
+            .excused = (uint16_t)(excused < UINT16_MAX ? excused : UINT16_MAX),
             .priority = job->priority,
             .type = slice_str(job->type),
             .due_ms = job->due_ms,

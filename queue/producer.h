@@ -22,8 +22,8 @@ struct producer_job {
     struct uuid id;
     const char *type;
     struct slice item; /* encoded envelope; copied */
-    /* A job that is run once more: the attempts it had, none of which count against it now. 0: new. */
-    uint32_t attempts_before;
+    /* A job that is run once more: the attempts it had, and how many of them do not count against it. 0: new. */
+    uint32_t attempts_before, attempts_excused;
 };
 typedef void producer_fn(void *arg, enum err e, const struct fault *why);
 typedef void producer_closed_fn(void *arg);

@@ -92,6 +92,39 @@ TEXT move_counts[] = {
 TEXT move_workers[] = {
 #include "queue/lua/workers.lua.inc"
 };
+TEXT part_schedules[] = {
+#include "queue/lua/part_schedules.lua.inc"
+};
+TEXT move_schedule_due[] = {
+#include "queue/lua/schedule_due.lua.inc"
+};
+TEXT move_schedule_fire[] = {
+#include "queue/lua/schedule_fire.lua.inc"
+};
+TEXT move_schedule_put[] = {
+#include "queue/lua/schedule_put.lua.inc"
+};
+TEXT move_schedule_get[] = {
+#include "queue/lua/schedule_get.lua.inc"
+};
+TEXT move_schedule_remove[] = {
+#include "queue/lua/schedule_remove.lua.inc"
+};
+TEXT move_schedule_list[] = {
+#include "queue/lua/schedule_list.lua.inc"
+};
+TEXT move_batch_open[] = {
+#include "queue/lua/batch_open.lua.inc"
+};
+TEXT move_batch_end[] = {
+#include "queue/lua/batch_end.lua.inc"
+};
+TEXT move_batch_close[] = {
+#include "queue/lua/batch_close.lua.inc"
+};
+TEXT move_batch_look[] = {
+#include "queue/lua/batch_look.lua.inc"
+};
 #undef TEXT
 /* clang-format on */
 
@@ -162,7 +195,35 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                     move_list,
                     {part_keys, part_state, part_id, part_ready, part_slots, NULL}},
     [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, part_slots, NULL}},
+    [QUEUE_BATCH_OPEN] = {"batch_open", PRODUCES, move_batch_open, {NULL}},
+    [QUEUE_BATCH_END] = {"batch_end", DRAINS, move_batch_end, {NULL}},
+    [QUEUE_BATCH_CLOSE] = {"batch_close", DRAINS, move_batch_close, {NULL}},
+    [QUEUE_BATCH_LOOK] = {"batch_look", LOOKS, move_batch_look, {NULL}},
     [QUEUE_WORKERS] = {"workers", LOOKS, move_workers, {part_keys, part_time, NULL}},
+    [QUEUE_SCHEDULE_DUE] = {"schedule_due",
+                            DRAINS,
+                            move_schedule_due,
+                            {part_keys, part_time, part_schedules, NULL}},
+    [QUEUE_SCHEDULE_FIRE] = {"schedule_fire",
+                             PRODUCES,
+                             move_schedule_fire,
+                             {part_keys, part_time, part_ready, part_schedules, NULL}},
+    [QUEUE_SCHEDULE_PUT] = {"schedule_put",
+                            PRODUCES,
+                            move_schedule_put,
+                            {part_keys, part_schedules, NULL}},
+    [QUEUE_SCHEDULE_GET] = {"schedule_get",
+                            LOOKS,
+                            move_schedule_get,
+                            {part_keys, part_time, part_schedules, NULL}},
+    [QUEUE_SCHEDULE_REMOVE] = {"schedule_remove",
+                               DRAINS,
+                               move_schedule_remove,
+                               {part_keys, part_schedules, NULL}},
+    [QUEUE_SCHEDULE_LIST] = {"schedule_list",
+                             LOOKS,
+                             move_schedule_list,
+                             {part_keys, part_time, part_schedules, NULL}},
 };
 
 static void add_text(struct buf *out, const unsigned char *text)

@@ -1,6 +1,6 @@
 /* scripts: the atomic moves of the queue protocol, as Lua (queue/lua, one file a move).
  *
- * Each takes the keys of queue_keys in order (enqueue takes fewer); what else it takes and gives
+ * Each takes the keys of queue_keys in order (enqueue takes fewer, those of batches their own); what else it takes and gives
  * stands at the head of its file. All but enqueue run also when Redis is at maxmemory, so that a
  * full Redis can be drained. */
 #ifndef QUEUE_SCRIPTS_H
@@ -25,6 +25,16 @@ enum queue_script {
     QUEUE_LIST,
     QUEUE_COUNTS,
     QUEUE_WORKERS,
+    QUEUE_SCHEDULE_DUE, /* these take SCHEDULE_KEYS */
+    QUEUE_SCHEDULE_FIRE,
+    QUEUE_SCHEDULE_PUT,
+    QUEUE_SCHEDULE_GET,
+    QUEUE_SCHEDULE_REMOVE,
+    QUEUE_SCHEDULE_LIST,
+    QUEUE_BATCH_OPEN,
+    QUEUE_BATCH_END,
+    QUEUE_BATCH_CLOSE,
+    QUEUE_BATCH_LOOK,
     QUEUE_SCRIPTS,
 };
 

@@ -59,7 +59,8 @@ struct spec_job {
     const struct spec_type *type;
     char queue[JOB_NAME_MAX + 1];
     const msgpack_object *args, *retry, *then, *chain; /* the last three: NULL when not given */
-    enum job_priority priority;
+    enum job_priority priority;                        /* normal when not given */
+    bool has_priority;
     uint32_t max_attempts, timeout_ms;                          /* 0: the type's default */
     uint64_t delay_ms, run_at_ms, expires_in_ms, expires_at_ms; /* 0: not given */
     struct slice key, unique;

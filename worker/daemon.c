@@ -3,6 +3,7 @@
 #include "shared/clock.h"
 
 #define TICK_MS         50 /* deadlines and waits of slots; runs only while there are slots */
+#define FLIGHT_TICK_MS  500
 #define SCHEMA_AGAIN_MS 2000
 #define ROOM_AHEAD      64 /* results that may be on their way beside those of the held jobs */
 
@@ -116,6 +117,7 @@ static void on_ended(void *arg, struct slot *s)
 
     if (s->stop != SLOT_STOP_LOST && lane->ended[state] != NULL && !s->stale)
         counter_add(lane->ended[state], 1);
+    flight_end(d->flight, s->flight);
     lane_remove(lane, s);
     if (daemon_held(d) == 0)
         (void)uv_timer_stop(&d->tick);
@@ -135,7 +137,14 @@ void daemon_tick(struct daemon *d, uint64_t now_ms)
 
 static void on_tick(uv_timer_t *t)
 {
-    daemon_tick(t->data, clock_now_ms());
+    struct daemon *d = t->data;
+    uint64_t now_ms = clock_now_ms();
+
+    if (now_ms - d->flight_tick_ms >= FLIGHT_TICK_MS) {
+        d->flight_tick_ms = now_ms;
+        flight_tick(d->flight);
+    }
+    daemon_tick(d, now_ms);
 }
 
 static void stop_lane(struct lane *lane, enum slot_stop why)
@@ -200,6 +209,7 @@ void daemon_on_claim(void *arg, const struct claim *claim)
     lane_add(lane, s);
     d->pass = lane->pass;
     lane->pass = share_pass(lane->pass, lane->weight, 1);
+    s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
     count_rendering(d, s, lane->pixels); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);
@@ -241,7 +251,38 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
     instance_sweep(&d->instance, consumer);
 }
 
+void daemon_on_tick(void *arg, const struct ticker_event *ev)
+{
+    struct daemon *d = arg;
+
+    counter_add(d->ticks[DAEMON_TICK_FIRED], ev->jobs);
+    counter_add(d->ticks[DAEMON_TICK_MISSED], ev->missed);
+    counter_add(d->ticks[DAEMON_TICK_SKIPPED], ev->skipped);
+    if (ev->fault != NULL)
+        log_error(&d->sv.log, "schedule.failed", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_S("why", ev->fault));
+    else if (ev->missed > 0)
+        log_warn(&d->sv.log, "schedule.missed", LOG_S("queue", ev->queue),
+                 LOG_S("name", ev->name), LOG_U("ticks", ev->missed), LOG_U("jobs", ev->jobs));
+    else
+        log_debug(&d->sv.log, "schedule.tick", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_U("jobs", ev->jobs),
+                  LOG_U("skipped", ev->skipped), LOG_U("late_ms", ev->late_ms));
+}
+
 /* --- connections ------------------------------------------------------------------------------------- */
+
+void daemon_drop_crashes(struct daemon *d, struct redis *redis)
+{
+    struct daemon_crash *c;
+
+    while ((c = d->crashes) != NULL) {
+        d->crashes = c->next;
+        if (redis != NULL)
+            crash_note_put(redis, c->queue, &c->id, c->attempt, c->text);
+        free(c);
+    }
+}
 
 static void on_redis(void *arg, bool up, const char *why)
 {
@@ -252,6 +293,8 @@ static void on_redis(void *arg, bool up, const char *why)
     else
         log_warn(&d->sv.log, "redis.down", LOG_S("where", redis_where(d->sv.redis)),
                  LOG_S("why", why));
+    if (up)
+        daemon_drop_crashes(d, d->sv.redis); /* before the consumers take back what it held */
     for (size_t i = 0; i < d->n_lanes; i++) {
         if (d->lanes[i].consumer != NULL)
             consumer_on_redis(d->lanes[i].consumer, up);
@@ -321,5 +364,7 @@ void daemon_start(struct daemon *d)
     for (size_t i = 0; i < d->n_lanes; i++)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);
+    ticker_start(d->ticker);
+    salvage_start(d->salvage);
     loop_ready(d->sv.loop, "taking jobs");
 }

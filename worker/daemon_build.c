@@ -166,6 +166,66 @@ static enum err build_lanes(struct daemon *d, struct fault *reterr)
                       &d->reaper, reterr);
 }
 
+static void on_crash(void *arg, const struct flight_crash *crash)
+{
+    struct daemon *d = arg;
+    struct daemon_crash *c = calloc(1, sizeof *c);
+    char id[UUID_TEXT_SIZE];
+
+    log_warn(&d->sv.log, "worker.died_before", LOG_S("job", uuid_text(&crash->id, id)),
+             LOG_U("attempt", crash->attempt), LOG_S("why", crash->text));
+    if (c == NULL)
+        return;
+    c->id = crash->id;
+    c->attempt = crash->attempt;
+    (void)slice_to_cstr(slice_str(crash->queue), c->queue, sizeof c->queue);
+    (void)slice_to_cstr(slice_str(crash->text), c->text, sizeof c->text);
+    c->next = d->crashes;
+    d->crashes = c;
+}
+
+static enum err build_flight(struct daemon *d, struct fault *reterr)
+{
+    char path[PATH_MAX];
+
+    (void)snprintf(path, sizeof path, "%s.flight", d->instance.spool);
+    return flight_open(path, on_crash, d, &d->flight, reterr);
+}
+
+static enum err build_ticker(struct daemon *d, struct fault *reterr)
+{
+    static const char *const outcomes[] = {[DAEMON_TICK_FIRED] = "outcome=\"fired\"",
+                                           [DAEMON_TICK_MISSED] = "outcome=\"missed\"",
+                                           [DAEMON_TICK_SKIPPED] = "outcome=\"skipped\""};
+
+    for (size_t i = 0; i < DAEMON_TICKS; i++)
+        d->ticks[i] =
+            metrics_counter(d->sv.metrics, "millrace_schedule_ticks_total", outcomes[i],
+                            "Ticks of schedules that this worker took, by outcome");
+    return ticker_new(
+        loop_uv(d->sv.loop), d->sv.redis,
+        &(struct ticker_options){.queues = d->queues,
+                                 .n_queues = d->n_lanes,
+                                 .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
+                                 .on_tick = daemon_on_tick,
+                                 .arg = d},
+        &d->ticker, reterr);
+}
+
+static enum err build_salvage(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+
+    return salvage_new(loop_uv(d->sv.loop),
+                       &(struct salvage_options){.redis = d->sv.redis,
+                                                 .pg = d->sv.pg,
+                                                 .producer = d->sv.producer,
+                                                 .look_ms = (uint32_t)opt->salvage_look_ms,
+                                                 .grace_ms = (uint32_t)opt->salvage_grace_ms,
+                                                 .log = &d->sv.log},
+                       &d->salvage, reterr);
+}
+
 static enum err build(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
@@ -178,6 +238,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
                          opt->lease_ms, 3 * opt->beat_ms);
     e = instance_open(opt, &d->instance, reterr);
     if (e == ERR_OK)
+        e = build_flight(d, reterr);
+    if (e == ERR_OK)
         e = parse_secrets(&d->sv, reterr);
     if (e == ERR_OK)
         e = check_mail(opt, reterr);
@@ -187,6 +249,10 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_pool(d, reterr);
     if (e == ERR_OK)
         e = build_lanes(d, reterr);
+    if (e == ERR_OK)
+        e = build_ticker(d, reterr);
+    if (e == ERR_OK)
+        e = build_salvage(d, reterr);
     if (e == ERR_OK && opt->metrics_listen != NULL)
         e = metrics_listener_new(loop_uv(d->sv.loop), opt->metrics_listen, d->sv.metrics,
                                  &d->sv.log, &d->listener, reterr);

@@ -14,8 +14,8 @@ struct worker_options {
         *ca_file, *metrics_listen;
     bool smtp_tls;
     uint64_t webhook_timeout_ms;
-    uint64_t beat_ms, lease_ms, drain_ms, retry_base_ms, retry_cap_ms;
-    uint64_t pg_connections, ledger_held;
+    uint64_t beat_ms, lease_ms, schedule_grace_ms, drain_ms, retry_base_ms, retry_cap_ms;
+    uint64_t crashes_max, pg_connections, ledger_held, salvage_look_ms, salvage_grace_ms;
     bool pg_prepared;
     unsigned log_level, log_format, queue_order;
 };

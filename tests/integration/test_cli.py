@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["enqueue", "jobs", "job", "queues", "workers", "pause", "resume", "migrate", "version"]
+COMMANDS = ["enqueue", "jobs", "job", "queues", "workers", "pause", "resume", "schedules", "schedule", "migrate", "version"]
 NOBODY = "01a20ad1-f5b5-7267-a62b-e2cfe5a55565"
 
 

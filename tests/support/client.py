@@ -119,7 +119,7 @@ class Client:
 
     def files(self, *parts):
         base = self.stack.dir.joinpath(*parts)
-        return sorted(p for p in base.rglob("*") if p.is_file() and not p.name.endswith(".lock"))
+        return sorted(p for p in base.rglob("*") if p.is_file() and not p.name.endswith((".lock", ".flight")))
 
     def log(self, name):
         path = self.stack.dir / "log" / f"{name}.log"

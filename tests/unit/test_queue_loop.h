@@ -275,7 +275,8 @@ HELPER enum err put(struct world *w, struct put p, struct taken *t)
                                                 .id = id,
                                                 .type = "noop",
                                                 .item = buf_slice(&item),
-                                                .attempts_before = p.before},
+                                                .attempts_before = p.before,
+                                                .attempts_excused = p.before},
                          on_taken, t);
     buf_done(&item);
     return e;
