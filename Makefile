@@ -98,7 +98,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test model lint layers fuzz fuzz-programs bench docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test chaos model lint layers fuzz fuzz-programs bench docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -110,6 +110,7 @@ help:
 	@echo 'make unit      unit tests only            make lint   layers, format, clang-tidy, banned calls'
 	@echo 'make demo      like run, ends by itself   make docs   regenerate what is generated'
 	@echo 'make model DEPTH=2  every interleaving of the scripts in small worlds, with that many faults'
+	@echo 'make chaos MINUTES=1 [SEED=n]             random faults under load, and the audit'
 	@echo 'make fuzz SECONDS=60 [FUZZ=name]          each fuzz target for that long'
 	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
 
@@ -211,6 +212,12 @@ model: deps-test
 	@/usr/bin/python3 -B tests/model/explore.py --depth $(DEPTH)
 deps-test deps-lint:
 	@scripts/deps $(patsubst deps-%,%,$@)
+
+# Random faults under load for that long; SEED=n repeats what a run said it had done.
+MINUTES ?= 1
+chaos: deps-test
+	@$(MAKE) --no-print-directory -j$$(nproc) -s programs
+	@scripts/chaos --minutes $(MINUTES) --build $(B) $(if $(SEED),--seed $(SEED))
 
 # --- lint ------------------------------------------------------------------------------------
 # Includes are written from the root, so the layering can be read and checked.

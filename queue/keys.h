@@ -11,22 +11,23 @@
  *     mr:{q}:workers               HASH    consumer -> who it is
  *     mr:{q}:wake                  LIST    at most one token
  *     mr:{q}:meta                  HASH    paused, limits, counters
+ *     mr:{q}:crashes               HASH    id -> how the worker died that had it (crash_notes.h)
+ *     mr:{q}:schedules             HASH    name -> record (schedule.h)
+ *     mr:{q}:schedules:jobs        HASH    name -> the job that it makes, as JSON
+ *     mr:{q}:schedules:past        HASH    name -> what it did last, and how often
+ *     mr:{q}:ticks                 ZSET    name, by its next tick in Unix ms
  *     mr:{q}:slots                 HASH    id -> key, of claims whose key is limited
  *     mr:{q}:slots:<key>           SET     those ids, by key
  *     mr:{q}:gates                 ZSET    key ('': the queue itself), by when it may be tried again, Unix ms
  *     mr:{q}:rates                 ZSET    key likewise, by when its bucket is full again, Unix us
  *     mr:{q}:parked                HASH    priority digit -> how many jobs are parked
  *     mr:{q}:parked:<digit>:<key>  LIST    jobs of a key that wait for its turn
- *     mr:{q}:crashes               HASH    id -> how the worker died that had it (crash_notes.h)
- *     mr:{q}:schedules             HASH    name -> record (schedule.h)
- *     mr:{q}:schedules:jobs        HASH    name -> the job that it makes, as JSON
- *     mr:{q}:schedules:past        HASH    name -> what it did last, and how often
- *     mr:{q}:ticks                 ZSET    name, by its next tick in Unix ms
  *
  *     mr:batch:{<id>}              HASH    a batch: counters, what follows it
  *     mr:batch:{<id>}:left         SET     ids of its jobs that have not ended
  *
- * Those from slots to parked the scripts derive from meta's (queue/lua/part_slots.lua).
+ * The scripts derive those of limits, from slots to parked, from meta's (queue/lua/part_slots.lua).
+ *
  * The braces are a hash tag: all keys of one queue live in one Redis Cluster slot. */
 #ifndef QUEUE_KEYS_H
 #define QUEUE_KEYS_H

@@ -49,7 +49,7 @@ struct producer {
     struct redis *redis;
     size_t max_batch, max_pending, max_pending_bytes;
     uint32_t deadline_ms;
-    bool skip_known;
+    bool skip_known, over_limit;
 
     uv_idle_t idle; /* active while a lane holds jobs, so that the loop turns at once */
     struct lane *lanes;
@@ -234,12 +234,13 @@ static void send_call(struct producer *p, const struct lane *lane, struct entry 
 
     build_call(&c, lane, first, p->skip_known);
     e = redis_call(p->redis,
-                   &(struct redis_call){.script = queue_script(QUEUE_ENQUEUE),
-                                        .n_keys = c.n_keys,
-                                        .keys = c.keys,
-                                        .n_args = c.n_args,
-                                        .args = c.args,
-                                        .deadline_ms = p->deadline_ms},
+                   &(struct redis_call){
+                       .script = queue_script(p->over_limit ? QUEUE_FOLLOW : QUEUE_ENQUEUE),
+                       .n_keys = c.n_keys,
+                       .keys = c.keys,
+                       .n_args = c.n_args,
+                       .args = c.args,
+                       .deadline_ms = p->deadline_ms},
                    on_enqueued, first);
     if (e == ERR_OK)
         return;
@@ -460,6 +461,7 @@ enum err producer_new(uv_loop_t *loop, struct redis *redis, const struct produce
     p->max_pending_bytes = or_default(opt->max_pending_bytes, MAX_PENDING_BYTES);
     p->deadline_ms = opt->deadline_ms == 0 ? DEADLINE_MS : opt->deadline_ms;
     p->skip_known = opt->skip_known;
+    p->over_limit = opt->over_limit;
     p->args = calloc(ARGS_FIXED + ARGS_PER_JOB * p->max_batch, sizeof *p->args);
     if (p->args == NULL) {
         free(p);

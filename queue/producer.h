@@ -35,6 +35,7 @@ struct producer_options {
     uint32_t deadline_ms;     /* 0: 5000 */
     bool
         skip_known; /* jobs whose id is live already are taken as enqueued (follow-ups, which may be repeated) */
+    bool over_limit; /* maxmemory stops none: jobs that end cannot leave without their follow-ups */
 };
 /* Borrows redis, which must outlive it. */
 MUST_USE enum err producer_new(uv_loop_t *loop, struct redis *redis,

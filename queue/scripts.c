@@ -144,6 +144,7 @@ struct recipe {
 
 static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_ENQUEUE] = {"enqueue", PRODUCES, move_enqueue, {NULL}},
+    [QUEUE_FOLLOW] = {"follow", DRAINS, move_enqueue, {NULL}},
     [QUEUE_CLAIM] = {"claim",
                      DRAINS,
                      move_claim,

@@ -2,7 +2,8 @@
  *
  * Each takes the keys of queue_keys in order (enqueue takes fewer, those of batches their own); what else it takes and gives
  * stands at the head of its file. All but enqueue run also when Redis is at maxmemory, so that a
- * full Redis can be drained. */
+ * full Redis can be drained; follow is enqueue for the follow-ups of jobs that end, without which
+ * these could not leave. */
 #ifndef QUEUE_SCRIPTS_H
 #define QUEUE_SCRIPTS_H
 
@@ -35,6 +36,7 @@ enum queue_script {
     QUEUE_BATCH_END,
     QUEUE_BATCH_CLOSE,
     QUEUE_BATCH_LOOK,
+    QUEUE_FOLLOW,
     QUEUE_SCRIPTS,
 };
 

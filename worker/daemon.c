@@ -207,9 +207,9 @@ void daemon_on_claim(void *arg, const struct claim *claim)
         return;
     }
     lane_add(lane, s);
+    s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
     d->pass = lane->pass;
     lane->pass = share_pass(lane->pass, lane->weight, 1);
-    s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
     count_rendering(d, s, lane->pixels); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);

@@ -63,7 +63,8 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
                        &(struct ledger_options){.max_held = opt->ledger_held, .log = &sv->log},
                        &sv->ledger, reterr);
     if (e == ERR_OK)
-        e = producer_new(uv, sv->redis, &(struct producer_options){.skip_known = true},
+        e = producer_new(uv, sv->redis,
+                         &(struct producer_options){.skip_known = true, .over_limit = true},
                          &sv->producer, reterr);
     if (e == ERR_OK)
         e = netguard_new(opt->outgoing_allow, &sv->guard, reterr);

@@ -264,6 +264,7 @@ static const struct step *run(struct flow *f)
         s->events.on_running(s->events.arg, s);
         if (!s->handler->own_deadline)
             s->wake_at_ms = clock_now_ms() + s->timeout_ms;
+        FAILPOINT("worker.effect");
         e = s->handler->start(s, &why);
     }
     if (e == ERR_OK)
@@ -279,6 +280,8 @@ void slot_done(struct slot *s, enum err e, const struct fault *why)
     must(s->running);
     s->running = false;
     s->wake_at_ms = 0;
+    if (e == ERR_OK)
+        FAILPOINT("worker.effected");
     if (e == ERR_CANCELED && s->stop == SLOT_STOP_TIMEOUT) {
         struct fault late;
 

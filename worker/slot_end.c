@@ -81,6 +81,17 @@ static void on_recorded(void *arg, enum err e, bool applied)
     flow_wake(&s->flow, e);
 }
 
+/* While it is not certain that the lease still stands (this process was stopped, Redis is away)
+ * nothing is written: the job may be somebody else's by now. */
+static enum ledger_leave may_write(const void *arg)
+{
+    const struct slot *s = arg;
+
+    if (s->stop == SLOT_STOP_LOST)
+        return LEDGER_DROP;
+    return consumer_is_sure(s->consumer) ? LEDGER_WRITE : LEDGER_WAIT;
+}
+
 static struct slice result_json(struct slot *s, struct buf *out)
 {
     if (s->err != ERR_OK || s->result.len == 0)
@@ -127,20 +138,19 @@ static enum err record_now(struct slot *s)
             .parent = s->job.parent,
             .outputs = s->outputs,
             .n_outputs = ok ? s->n_outputs : 0,
+            .leave = may_write,
         },
         on_recorded, s);
 }
 
-/* While it is not certain that the lease still stands (this process was stopped, Redis is away)
- * nothing is written: the job may be somebody else's by now. */
 static const struct step *record(struct flow *f)
 {
     struct slot *s = slot_of(f);
     enum err e;
 
-    if (s->stop == SLOT_STOP_LOST)
+    if (may_write(s) == LEDGER_DROP)
         return flow_end(f);
-    if (!consumer_is_sure(s->consumer))
+    if (may_write(s) == LEDGER_WAIT)
         return slot_wait_then(s, &S_RECORD);
     FAILPOINT("worker.done");
     e = record_now(s);
@@ -172,6 +182,8 @@ static void on_settled(void *arg, enum err e)
 
     if (e != ERR_OK)
         log_debug(&s->log, "job.settle", LOG_S("error", err_name(e)));
+    else
+        FAILPOINT("worker.settled");
     flow_wake(&s->flow, ERR_OK);
 }
 
