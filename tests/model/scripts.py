@@ -9,9 +9,11 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent.parent
 LUA = ROOT / "queue/lua"
 NOW, LEASE = 1_700_000_000_000, 10_000
-READS = {"list", "counts", "workers"}
+READS = {"list", "counts", "workers", "explain"}
 # These touch no key of a queue; their own tests look at them (tests/unit/test_batch.c).
 ELSEWHERE = {"batch_open", "batch_end", "batch_close", "batch_look"}
+# These keep schedules, and enqueue as enqueue does (tests/unit/test_schedules.c).
+ELSEWHERE |= {"schedule_due", "schedule_fire", "schedule_put", "schedule_get", "schedule_remove", "schedule_list"}
 
 
 def recipes():
