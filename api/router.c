@@ -28,6 +28,10 @@ static const struct endpoint *const table[] = {
     &endpoint_queue_get,
     &endpoint_limits,
     &endpoint_explain,
+    &endpoint_job_cancel,
+    &endpoint_job_events,
+    &endpoint_caps_put,
+    &endpoint_batch_post,
 };
 /* clang-format on */
 

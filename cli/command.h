@@ -23,6 +23,7 @@ extern const struct command
     command_job,
     command_retry,
     command_queues,
+    command_caps,
     command_workers,
     command_pause,
     command_resume,
@@ -30,6 +31,8 @@ extern const struct command
     command_schedule,
     command_limits,
     command_explain,
+    command_watch,
+    command_cancel,
     command_migrate,
     command_version,
     command_help;

@@ -120,6 +120,18 @@ static void put_count(json_t *root, const char *key, uint64_t n, bool *failed)
         put(root, key, json_integer((json_int_t)n), failed);
 }
 
+static json_t *make_unique(const struct flags *f, bool *failed)
+{
+    static const char *const policies[] = {
+        [UNIQUE_REJECT] = "reject", [UNIQUE_KEEP] = "keep", [UNIQUE_REPLACE] = "replace"};
+    json_t *unique = json_object();
+
+    put(unique, "key", json_string(f->unique), failed);
+    put(unique, "policy", json_string(policies[f->unique_policy]), failed);
+    put_count(unique, "window_ms", f->unique_window_ms, failed);
+    return unique;
+}
+
 /* Takes args and then (may be NULL). NULL: no memory, or what was typed is not UTF-8. */
 static char *write_job(const struct call *call, json_t *args, json_t *then)
 {
@@ -137,6 +149,10 @@ static char *write_job(const struct call *call, json_t *args, json_t *then)
     put_count(root, "max_attempts", f->max_attempts, &failed);
     put_count(root, "timeout_ms", f->timeout_ms, &failed);
     put_count(root, "delay_ms", f->delay_ms, &failed);
+    if (f->key != NULL)
+        put(root, "key", json_string(f->key), &failed);
+    if (f->unique != NULL)
+        put(root, "unique", make_unique(f, &failed), &failed);
     if (then != NULL)
         put(root, "then", then, &failed);
     text = failed ? NULL : json_dumps(root, JSON_COMPACT);

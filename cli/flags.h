@@ -6,6 +6,10 @@
 
 struct flags {
     char *queue, *type, *error, *cursor, *then, *upload;
+    char *file, *key, *unique;
+    unsigned unique_policy; /* an enum unique_policy */
+    uint64_t unique_window_ms, cap_jobs, cap_bytes, cap_age_ms;
+    bool no_caps;
     char *cron, *timezone, *start_at, *end_at;
     unsigned missed;          /* an enum schedule_missed */
     unsigned overlap, paused; /* 0: allow, no */

@@ -1,9 +1,10 @@
 #include "queue/consumer_internal.h"
 #include "shared/failpoint.h"
 
-#define CLAIM_HEAD   4 /* registered, now, more, next due */
-#define CLAIM_FIELDS 5 /* id, attempt, excused, priority, item */
-#define DUE_MAX_MS   3600000
+#define CLAIM_HEAD      4 /* registered, now, more, next due */
+#define CLAIM_FIELDS    5 /* id, attempt, excused, priority, item */
+#define DUE_MAX_MS      3600000
+#define CLAIM_CANCELLED 16 /* added to the priority */
 
 /* --- waking ---------------------------------------------------------------------------------- */
 
@@ -82,7 +83,8 @@ static bool is_claim(const redisReply *const *field)
 {
     return field[0]->type == REDIS_REPLY_STRING && field[0]->len == UUID_LEN &&
            field[1]->type == REDIS_REPLY_INTEGER && field[2]->type == REDIS_REPLY_INTEGER &&
-           number_of(field[3]) < JOB_PRIORITIES && field[4]->type == REDIS_REPLY_STRING;
+           number_of(field[3]) % CLAIM_CANCELLED < JOB_PRIORITIES &&
+           field[4]->type == REDIS_REPLY_STRING;
 }
 
 /* Only when somebody wiped the job's state can an id come that is held already. The older attempt
@@ -111,7 +113,8 @@ static void deliver(struct consumer *c, const redisReply *const *field, uint64_t
     memcpy(claim.id.bytes, field[0]->str, UUID_LEN);
     claim.attempt = (uint32_t)field[1]->integer;
     claim.excused = (uint32_t)field[2]->integer;
-    claim.priority = (enum job_priority)field[3]->integer;
+    claim.priority = (enum job_priority)(field[3]->integer % CLAIM_CANCELLED);
+    claim.cancelled = field[3]->integer >= CLAIM_CANCELLED;
     claim.item = slice_of(field[4]->str, field[4]->len);
     forget_older(c, &claim.id);
     if (held_add(&c->held, &claim.id, claim.attempt) == NULL)
@@ -181,6 +184,7 @@ static void on_claimed(void *arg, enum err e, const redisReply *reply)
     consumer_called(c);
     c->claiming = false;
     judge_reply(c, e, reply);
+    consumer_ask_missed(c);
     consumer_turn(c);
     looked(c);
     consumer_close_step(c);

@@ -4,6 +4,7 @@
 #ifndef QUEUE_INSPECT_H
 #define QUEUE_INSPECT_H
 
+#include "queue/caps.h"
 #include "queue/job.h"
 #include "queue/limits.h"
 #include "shared/redis.h"
@@ -12,7 +13,8 @@ struct live_job {
     struct uuid id;
     char queue[JOB_NAME_MAX + 1];
     char type[JOB_NAME_MAX + 1]; /* "" when not known */
-    enum job_state state;        /* queued, scheduled, running, retrying */
+    enum job_state
+        state; /* queued, scheduled, running, retrying; cancelled: not recorded yet */
     enum job_priority priority;
     uint32_t attempt, excused;
     uint64_t since_ms;     /* when it entered this state */
@@ -26,6 +28,10 @@ struct live_job {
 typedef void inspect_job_fn(void *arg, enum err e, const struct live_job *job);
 MUST_USE enum err inspect_job(struct redis *r, const struct uuid *id, inspect_job_fn *cb,
                               void *arg);
+
+/* The same for a job whose queue is known: one question to Redis. The item is left out. */
+MUST_USE enum err inspect_job_in(struct redis *r, const char *queue, const struct uuid *id,
+                                 inspect_job_fn *cb, void *arg);
 
 /* The first `limit` (at most 200) jobs of one queue in that state after skipping `offset`: queued in the
  * order in which they will be claimed, scheduled and retrying by due time, running in no order. */
@@ -42,6 +48,9 @@ struct queue_info {
         reaped;      /* counters since the queue began */
     uint64_t parked; /* of the ready ones: they wait for their key's turn */
     struct queue_limits limits;
+    struct queue_caps caps;
+    uint64_t waiting_bytes,
+        oldest_ms; /* memory of what waits, about; age of the oldest ready job */
 };
 typedef void inspect_queues_fn(void *arg, enum err e, const struct queue_info *queues,
                                size_t n);

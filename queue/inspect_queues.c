@@ -42,6 +42,15 @@ static enum err ask_counts(void *arg, struct redis *r, const struct queue_keys *
     return ask_script(QUEUE_COUNTS, r, keys, cb, cb_arg);
 }
 
+static void take_caps(const redisReply *reply, struct queue_info *ret)
+{
+    uint64_t *const fields[] = {&ret->caps.jobs, &ret->caps.bytes, &ret->caps.age_ms,
+                                &ret->waiting_bytes, &ret->oldest_ms};
+
+    for (size_t i = 0; i < reply->elements && i < COUNT_OF(fields); i++)
+        *fields[i] = number_of(reply->element[i]);
+}
+
 bool inspect_read_counts(const redisReply *reply, const char *queue, struct queue_info *ret)
 {
     struct queue_info q = {.paused = false};
@@ -51,6 +60,7 @@ bool inspect_read_counts(const redisReply *reply, const char *queue, struct queu
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields) + 1)
         return false;
+    take_caps(reply->element[reply->elements - 1], &q);
     (void)snprintf(q.name, sizeof q.name, "%s", queue);
     limits_decode(text_of(reply->element[COUNT_OF(fields)]), &q.limits);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {

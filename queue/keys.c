@@ -73,3 +73,18 @@ struct slice keys_crashes(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
 {
     return spell(dst, k->queue, "crashes", "");
 }
+
+struct slice keys_watch(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "watch", "");
+}
+
+struct slice keys_events(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "events", "");
+}
+
+struct slice keys_control(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "control", "");
+}

@@ -10,7 +10,15 @@
  *     mr:{q}:consumers             ZSET    consumer, by last beat in Unix ms; 0: being reaped
  *     mr:{q}:workers               HASH    consumer -> who it is
  *     mr:{q}:wake                  LIST    at most one token
- *     mr:{q}:meta                  HASH    paused, limits, counters
+ *     mr:{q}:meta                  HASH    paused, limits, caps, counters
+ *     mr:{q}:cancels:<consumer>    SET     ids of its claims that are to be cancelled
+ *     mr:{q}:watch                 STRING  somebody watches jobs; expires by itself
+ *     mr:{q}:events                channel ids of jobs to look at again
+ *     mr:{q}:control               channel ids of running jobs that are to be stopped
+ *     mr:{q}:unique:<key>          STRING  id of the job that holds the key  (these three: queue/lua/part_unique.lua)
+ *     mr:{q}:holds                 HASH    id -> the key that it holds while it lives
+ *     mr:{q}:once:<id>             STRING  what was said to the enqueue of an idempotent request
+ *     mr:idem:<sha256>             STRING  an Idempotency-Key: its request and the answer (queue/idem.h)
  *     mr:{q}:crashes               HASH    id -> how the worker died that had it (crash_notes.h)
  *     mr:{q}:schedules             HASH    name -> record (schedule.h)
  *     mr:{q}:schedules:jobs        HASH    name -> the job that it makes, as JSON
@@ -37,6 +45,7 @@
 #define KEYS_QUEUES       "mr:queues"
 #define KEYS_REDIS        "mr:redis"
 #define KEYS_SALVAGE      "mr:salvage"
+#define KEYS_IDEM         "mr:idem:"
 
 #define KEYS_CONSUMER_MAX 127 /* host:instance:boot */
 
@@ -87,6 +96,10 @@ MUST_USE enum err keys_init_schedules(struct schedule_keys *ret, const char *que
 /* The hash of that consumer's claims, written to dst. */
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE]);
+/* What scripts make by themselves of the key of the states (queue/lua/part_watch.lua). */
+struct slice keys_watch(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
+struct slice keys_events(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
+struct slice keys_control(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
 
 struct slice keys_crashes(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE]);
 

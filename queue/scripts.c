@@ -11,6 +11,12 @@ TEXT part_keys[] = {
 TEXT part_time[] = {
 #include "queue/lua/part_time.lua.inc"
 };
+TEXT part_watch[] = {
+#include "queue/lua/part_watch.lua.inc"
+};
+TEXT part_cancel[] = {
+#include "queue/lua/part_cancel.lua.inc"
+};
 TEXT part_state[] = {
 #include "queue/lua/part_state.lua.inc"
 };
@@ -44,8 +50,23 @@ TEXT part_give_back[] = {
 TEXT part_ours[] = {
 #include "queue/lua/part_ours.lua.inc"
 };
+TEXT part_unique[] = {
+#include "queue/lua/part_unique.lua.inc"
+};
+TEXT part_caps[] = {
+#include "queue/lua/part_caps.lua.inc"
+};
 TEXT move_enqueue[] = {
 #include "queue/lua/enqueue.lua.inc"
+};
+TEXT move_enqueue_checked[] = {
+#include "queue/lua/enqueue_checked.lua.inc"
+};
+TEXT move_caps[] = {
+#include "queue/lua/caps.lua.inc"
+};
+TEXT move_idem[] = {
+#include "queue/lua/idem.lua.inc"
 };
 TEXT move_claim[] = {
 #include "queue/lua/claim.lua.inc"
@@ -70,6 +91,9 @@ TEXT move_reconcile[] = {
 };
 TEXT move_reap[] = {
 #include "queue/lua/reap.lua.inc"
+};
+TEXT move_cancel[] = {
+#include "queue/lua/cancel.lua.inc"
 };
 TEXT move_wake[] = {
 #include "queue/lua/wake.lua.inc"
@@ -134,7 +158,7 @@ TEXT move_batch_look[] = {
 #define DRAINS    "#!lua flags=allow-oom\n"
 #define LOOKS     "#!lua flags=no-writes\n"
 
-#define PARTS_MAX 12
+#define PARTS_MAX 16
 
 struct recipe {
     const char *name, *flags;
@@ -145,41 +169,57 @@ struct recipe {
 static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_ENQUEUE] = {"enqueue", PRODUCES, move_enqueue, {NULL}},
     [QUEUE_FOLLOW] = {"follow", DRAINS, move_enqueue, {NULL}},
+    [QUEUE_ENQUEUE_CHECKED] = {"enqueue_checked",
+                               PRODUCES,
+                               move_enqueue_checked,
+                               {part_keys, part_time, part_state, part_id, part_ready, part_due,
+                                part_unique, part_caps, NULL}},
+    [QUEUE_CAPS] = {"caps", DRAINS, move_caps, {part_keys, NULL}},
+    [QUEUE_IDEM] = {"idem", PRODUCES, move_idem, {part_time, NULL}},
     [QUEUE_CLAIM] = {"claim",
                      DRAINS,
                      move_claim,
-                     {part_keys, part_time, part_state, part_id, part_ready, part_due,
-                      part_promote, part_slots, part_limits, part_pick, NULL}},
+                     {part_keys, part_time, part_watch, part_state, part_id, part_ready,
+                      part_due, part_promote, part_slots, part_limits, part_pick, NULL}},
     [QUEUE_SETTLE] = {"settle",
                       DRAINS,
                       move_settle,
-                      {part_keys, part_time, part_state, part_ready, part_due, part_ours,
-                       part_slots, NULL}},
+                      {part_keys, part_time, part_watch, part_cancel, part_state, part_ready,
+                       part_due, part_ours, part_slots, part_unique, NULL}},
     [QUEUE_PROGRESS] = {"progress",
                         DRAINS,
                         move_progress,
-                        {part_keys, part_state, part_ours, NULL}},
+                        {part_keys, part_watch, part_state, part_ours, NULL}},
+    [QUEUE_CANCEL] = {"cancel",
+                      DRAINS,
+                      move_cancel,
+                      {part_keys, part_time, part_watch, part_cancel, part_state, part_id,
+                       part_ready, NULL}},
     [QUEUE_REGISTER] = {"register",
                         DRAINS,
                         move_register,
-                        {part_keys, part_time, part_state, part_ready, part_slots,
-                         part_give_back, NULL}},
+                        {part_keys, part_time, part_watch, part_cancel, part_state, part_ready,
+                         part_slots, part_give_back, NULL}},
     [QUEUE_UNREGISTER] = {"unregister",
                           DRAINS,
                           move_unregister,
-                          {part_keys, part_time, part_state, part_ready, part_slots,
-                           part_give_back, NULL}},
-    [QUEUE_BEAT] = {"beat", DRAINS, move_beat, {part_keys, part_time, NULL}},
+                          {part_keys, part_time, part_watch, part_cancel, part_state,
+                           part_ready, part_slots, part_give_back, NULL}},
+    [QUEUE_BEAT] = {"beat",
+                    DRAINS,
+                    move_beat,
+                    {part_keys, part_time, part_watch, part_cancel, NULL}},
     [QUEUE_RECONCILE] = {"reconcile",
                          DRAINS,
                          move_reconcile,
-                         {part_keys, part_time, part_state, part_ready, part_slots,
-                          part_give_back, NULL}},
+                         {part_keys, part_time, part_watch, part_cancel, part_state, part_ready,
+                          part_slots, part_give_back, NULL}},
     [QUEUE_REAP] = {"reap",
                     DRAINS,
                     move_reap,
-                    {part_keys, part_time, part_state, part_id, part_ready, part_due,
-                     part_promote, part_slots, part_limits, part_tend, part_give_back, NULL}},
+                    {part_keys, part_time, part_watch, part_cancel, part_state, part_id,
+                     part_ready, part_due, part_promote, part_slots, part_limits, part_tend,
+                     part_give_back, NULL}},
     [QUEUE_WAKE] = {"wake", DRAINS, move_wake, {part_keys, part_ready, NULL}},
     [QUEUE_PAUSE] = {"pause", DRAINS, move_pause, {part_keys, part_ready, NULL}},
     [QUEUE_LIMITS] = {"limits",
@@ -195,7 +235,11 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                     LOOKS,
                     move_list,
                     {part_keys, part_state, part_id, part_ready, part_slots, NULL}},
-    [QUEUE_COUNTS] = {"counts", LOOKS, move_counts, {part_keys, part_ready, part_slots, NULL}},
+    [QUEUE_COUNTS] = {"counts",
+                      LOOKS,
+                      move_counts,
+                      {part_keys, part_time, part_state, part_id, part_ready, part_slots,
+                       part_caps, NULL}},
     [QUEUE_BATCH_OPEN] = {"batch_open", PRODUCES, move_batch_open, {NULL}},
     [QUEUE_BATCH_END] = {"batch_end", DRAINS, move_batch_end, {NULL}},
     [QUEUE_BATCH_CLOSE] = {"batch_close", DRAINS, move_batch_close, {NULL}},

@@ -1,9 +1,9 @@
 /* scripts: the atomic moves of the queue protocol, as Lua (queue/lua, one file a move).
  *
- * Each takes the keys of queue_keys in order (enqueue takes fewer, those of batches their own); what else it takes and gives
- * stands at the head of its file. All but enqueue run also when Redis is at maxmemory, so that a
- * full Redis can be drained; follow is enqueue for the follow-ups of jobs that end, without which
- * these could not leave. */
+ * Each takes the keys of queue_keys in order (enqueue takes fewer, idem and those of batches their own);
+ * what else it takes and gives stands at the head of its file. All but those that put jobs in run also when
+ * Redis is at maxmemory, so that a full Redis can be drained; follow is enqueue for the follow-ups of jobs
+ * that end, without which these could not leave. */
 #ifndef QUEUE_SCRIPTS_H
 #define QUEUE_SCRIPTS_H
 
@@ -11,9 +11,13 @@
 
 enum queue_script {
     QUEUE_ENQUEUE,
+    QUEUE_ENQUEUE_CHECKED,
+    QUEUE_CAPS,
+    QUEUE_IDEM,
     QUEUE_CLAIM,
     QUEUE_SETTLE,
     QUEUE_PROGRESS,
+    QUEUE_CANCEL,
     QUEUE_REGISTER,
     QUEUE_UNREGISTER,
     QUEUE_BEAT,

@@ -97,28 +97,23 @@ static void tell_unpackable(enum err e, const struct fault *why, struct spec_fau
         (void)spec_fault_set(reterr, "", "as %s", why->text);
 }
 
-enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
-                          struct spec_fault *reterr)
+enum err submission_unpack(struct slice packed, struct submission *ret,
+                           struct spec_fault *reterr)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
-    AUTO(buf_done) struct buf packed = {0};
     struct fault why;
     msgpack_object root;
     msgpack_zone zone;
-    enum err e = json_to_msgpack(json, max_depth, &packed, &why);
+    enum err e;
 
-    if (e != ERR_OK) {
-        (void)spec_fault_set(reterr, "", "%s", why.text);
-        return e;
-    }
     if (!msgpack_zone_init(&zone, 2048)) {
         (void)spec_fault_set(reterr, "", "no memory to parse the job");
         return ERR_NOMEM;
     }
     memset(ret, 0, sizeof *ret);
     ret->id = uuid_v7();
-    e = mp_parse(buf_slice(&packed), &limits, &zone, &root, &why);
+    e = mp_parse(packed, &limits, &zone, &root, &why);
     if (e != ERR_OK)
         tell_unpackable(e, &why, reterr);
     else
@@ -129,9 +124,29 @@ enum err submission_parse(struct slice json, unsigned max_depth, struct submissi
     return e;
 }
 
+enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
+                          struct spec_fault *reterr)
+{
+    AUTO(buf_done) struct buf packed = {0};
+    struct fault why;
+    enum err e = json_to_msgpack(json, max_depth, &packed, &why);
+
+    if (e == ERR_OK)
+        return submission_unpack(buf_slice(&packed), ret, reterr);
+    (void)spec_fault_set(reterr, "", "%s", why.text);
+    return e;
+}
+
 void submission_done(struct submission *s)
 {
     buf_done(&s->item);
+}
+
+/* Our own encoding has the id at a fixed offset (queue/job.h). */
+void submission_rename(struct submission *s, const struct uuid *id)
+{
+    s->id = *id;
+    memcpy(s->item.data + JOB_ID_OFFSET, id->bytes, UUID_LEN);
 }
 
 enum job_state submission_state(const struct submission *s)
@@ -148,5 +163,8 @@ struct producer_job submission_job(const struct submission *s)
         .id = s->id,
         .type = s->type->name,
         .item = buf_slice(&s->item),
+        .unique = s->unique,
+        .unique_window_ms = s->unique_window_ms,
+        .unique_policy = s->unique_policy,
     };
 }

@@ -27,7 +27,12 @@ struct submission {
 /* ERR_MALFORMED: the JSON or a field; ERR_TOO_BIG: the envelope; ERR_NOMEM. On failure nothing is left to free. */
 MUST_USE enum err submission_parse(struct slice json, unsigned max_depth,
                                    struct submission *ret, struct spec_fault *reterr);
+/* The same from the JSON as msgpack (shared/json.h). */
+MUST_USE enum err submission_unpack(struct slice packed, struct submission *ret,
+                                    struct spec_fault *reterr);
 void submission_done(struct submission *s);
+/* Under another id. */
+void submission_rename(struct submission *s, const struct uuid *id);
 /* Queued or scheduled, as it will be once it is taken now. */
 enum job_state submission_state(const struct submission *s);
 /* What the producer takes; borrows from s. */

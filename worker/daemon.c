@@ -210,7 +210,7 @@ void daemon_on_claim(void *arg, const struct claim *claim)
     s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
     d->pass = lane->pass;
     lane->pass = share_pass(lane->pass, lane->weight, 1);
-    count_rendering(d, s, lane->pixels); /* until it is known better */
+    count_rendering(d, s, lane->pixels && !claim->cancelled); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);
     if (d->draining)
@@ -227,6 +227,18 @@ void daemon_on_lost(void *arg)
         &lane->log, "consumer.lost", LOG_U("jobs", lane->held),
         LOG_S("why", "its lease ended: stopped or cut off; the jobs belong to others now"));
     stop_lane(lane, SLOT_STOP_LOST);
+}
+
+void daemon_on_cancel(void *arg, const struct uuid *id)
+{
+    struct lane *lane = arg;
+
+    for (struct slot *s = lane->list; s != NULL; s = s->next) {
+        if (!uuid_eq(&s->claim.id, id))
+            continue;
+        slot_stop(s, SLOT_STOP_CANCEL);
+        return;
+    }
 }
 
 void daemon_on_consumer(void *arg, bool ready, const char *why)
@@ -361,6 +373,7 @@ void daemon_start(struct daemon *d)
     redis_start(d->sv.redis, on_redis, d);
     pg_start(d->sv.pg, on_pg, d);
     render_pool_start(d->sv.pool, on_pool_idle, d);
+    redis_sub_start(d->control);
     for (size_t i = 0; i < d->n_lanes; i++)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);

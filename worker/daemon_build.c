@@ -51,6 +51,12 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
                   &sv->redis, reterr);
 
     if (e == ERR_OK)
+        e = redis_sub_new(uv,
+                          &(struct redis_sub_options){.url = opt->redis_url,
+                                                      .name = "millrace-control",
+                                                      .log = &sv->log},
+                          &d->control, reterr);
+    if (e == ERR_OK)
         e = pg_new(uv,
                    &(struct pg_options){.url = opt->pg_url,
                                         .application = "millrace-worker",
@@ -102,7 +108,8 @@ static enum err build_pool(struct daemon *d, struct fault *reterr)
 
 static void build_lane_metrics(struct daemon *d, struct lane *lane)
 {
-    static const enum job_state shown[] = {JOB_QUEUED, JOB_RETRYING, JOB_SUCCEEDED, JOB_DEAD};
+    static const enum job_state shown[] = {JOB_QUEUED, JOB_RETRYING,  JOB_SUCCEEDED,
+                                           JOB_DEAD,   JOB_CANCELLED, JOB_EXPIRED};
     struct metrics *m = d->sv.metrics;
     char labels[160];
 
@@ -127,6 +134,7 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
                                  .on_want = daemon_on_want,
                                  .on_looked = daemon_on_looked,
                                  .on_lost = daemon_on_lost,
+                                 .on_cancel = daemon_on_cancel,
                                  .on_state = daemon_on_consumer};
 
     lane->owner = d;
@@ -137,6 +145,7 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
                                                    .host = d->instance.host,
                                                    .instance = d->instance.name,
                                                    .redis_url = opt->redis_url,
+                                                   .sub = d->control,
                                                    .beat_ms = (uint32_t)opt->beat_ms,
                                                    .lease_ms = (uint32_t)opt->lease_ms,
                                                    .info_slots = (uint32_t)lane->slots,

@@ -41,6 +41,7 @@ struct daemon {
     struct ticker *ticker;
     struct counter *ticks[DAEMON_TICKS];
     struct salvage *salvage;
+    struct redis_sub *control;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
     bool started, schema_ok, asking, draining, closing;
@@ -62,6 +63,7 @@ void daemon_on_claim(void *arg, const struct claim *claim);
 size_t daemon_on_want(void *arg, size_t want);
 void daemon_on_looked(void *arg);
 void daemon_on_lost(void *arg);
+void daemon_on_cancel(void *arg, const struct uuid *id);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
 void daemon_on_tick(void *arg, const struct ticker_event *ev);

@@ -27,6 +27,10 @@ static void log_outcome(struct slot *s, enum verdict_kind kind)
         log_error(&s->log, "job.dead", LOG_S("type", s->job.type),
                   LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
                   LOG_S("error", err_name(s->err)), LOG_S("why", s->why.text));
+    else if (kind == VERDICT_CANCELLED || kind == VERDICT_EXPIRED)
+        log_info(&s->log, kind == VERDICT_CANCELLED ? "job.cancelled" : "job.expired",
+                 LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt),
+                 LOG_U("ms", ms), LOG_S("why", s->why.text));
     else
         log_info(&s->log, "job.released", LOG_S("type", s->job.type),
                  LOG_U("attempt", s->claim.attempt));
@@ -52,6 +56,7 @@ static const struct step *judge(struct flow *f)
     v = verdict_of(&(struct attempt_end){
         .err = s->err,
         .released = s->stop == SLOT_STOP_DRAIN && s->err == ERR_CANCELED,
+        .cancelled = s->claim.cancelled || s->stop == SLOT_STOP_CANCEL,
         .attempt = s->claim.attempt,
         .excused = s->claim.excused,
         .max_attempts = s->max_attempts,

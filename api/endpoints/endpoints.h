@@ -29,7 +29,11 @@ extern const struct endpoint
     endpoint_jobs_retry,
     endpoint_queue_get,
     endpoint_limits,
-    endpoint_explain;
+    endpoint_explain,
+    endpoint_job_cancel,
+    endpoint_job_events,
+    endpoint_caps_put,
+    endpoint_batch_post;
 /* clang-format on */
 
 #endif

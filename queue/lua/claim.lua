@@ -1,8 +1,10 @@
 -- claim: takes up to n jobs for one consumer, the highest priority first, oldest first.
 -- ARGV  consumer, n, prefix of active keys
 -- gives {0}: not registered (any more); or {1, now, whether more are ready, next due or 0,
---       then for each job: id, attempt, excused, priority, item}
+--       then for each job: id, attempt, excused, priority (16 more: it was cancelled and is only
+--       to be recorded), item}
 local name, limit, prefix = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local CLAIMED = 0x93 -- how the detail of a job begins that somebody has claimed
 local sub, byte = string.sub, string.byte
 
 local beat = call('ZSCORE', CONSUMERS, name)
@@ -62,7 +64,7 @@ if n > 0 then
         local id, st = ids[i], states[i]
         local last = type_end(st)
         local copy = seen[id]
-        if last and byte(st, 2) == RUNNING and not copy then
+        if last and byte(st, last + 1) == CLAIMED and not copy then
             -- A second copy of a job that somebody runs: one id is one job, so it is dropped.
             local len = byte(st, last + 3) or 0
             copy = call('HEXISTS', prefix .. sub(st, last + 4, last + 3 + len), id) == 1
@@ -75,7 +77,12 @@ if n > 0 then
             if limits then
                 taken[at / 2], keys[at / 2] = id, key_of_claim[i]
             end
-            if last then
+            if last and byte(st, 2) == CANCELLED then
+                attempt, tag, excused = struct.unpack('>I4BI2', st, 13)
+                attempt, excused, level[i] = attempt + 1, math.min(excused + 1, 65535), byte(st, 20) + 16
+                fresh[at] = sub(st, 1, 11) .. struct.pack('>BI4BI2', 0xce, attempt, 0xcd, excused)
+                    .. sub(st, 20, last) .. mine
+            elseif last then
                 attempt, tag, excused = struct.unpack('>I4BI2', st, 13)
                 attempt = attempt + 1
                 fresh[at] = head .. struct.pack('>I4', attempt) .. sub(st, 17, last) .. mine
@@ -94,6 +101,7 @@ if n > 0 then
         call('HSET', ACTIVE, unpack(active))
         call('HSET', STATE, unpack(fresh))
         call('HINCRBY', META, 'claimed', at / 2)
+        changed(ids)
     end
 end
 

@@ -2,7 +2,8 @@
 -- ARGV  prefix of active keys
 -- gives {ready x 4, delayed, active, consumers, paused, then the counters: enqueued, claimed,
 --       settled, retried, released, reaped; how many of the ready ones wait for their key's turn;
---       limits (eight numbers, or '')}
+--       limits (eight numbers, or ''); last {the caps on jobs, bytes and age (0: none), memory
+--       of what waits, for how many ms the oldest ready job has been}}
 local CONSUMERS_MAX = 1000
 local reply = {}
 for p = 1, 4 do
@@ -26,4 +27,10 @@ for p, parked in ipairs(call('HMGET', PARKED, '0', '1', '2', '3')) do
     reply[15] = reply[15] + n
 end
 reply[16] = counters[7] or ''
+local caps = call('HMGET', META, 'cap_jobs', 'cap_bytes', 'cap_age_ms')
+for i = 1, 3 do
+    caps[i] = tonumber(caps[i] or '0') or 0
+end
+caps[4], caps[5] = waiting_bytes(), oldest_ms()
+reply[#reply + 1] = caps
 return reply

@@ -12,7 +12,7 @@ NOW, LEASE = 1_700_000_000_000, 10_000
 READS = {"list", "counts", "workers", "explain"}
 # These touch no key of a queue; their own tests look at them (tests/unit/test_batch.c).
 ELSEWHERE = {"batch_open", "batch_end", "batch_close", "batch_look"}
-# These keep schedules, and enqueue as enqueue does (tests/unit/test_schedules.c).
+# What these move lies beside the jobs, but for the one that makes jobs: to the rest it is an enqueue (tests/unit/test_ticker.c).
 ELSEWHERE |= {"schedule_due", "schedule_fire", "schedule_put", "schedule_get", "schedule_remove", "schedule_list"}
 
 

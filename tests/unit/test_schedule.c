@@ -91,6 +91,34 @@ static void a_record_comes_back_as_it_went(void **state)
     buf_done(&record);
 }
 
+/* docs/protocol.md; to change it, a new version is needed. */
+static void a_record_has_the_bytes_of_the_protocol(void **state)
+{
+    static const char want[] =
+        "\x8f\xa1v\x01\xa3rev\xc4\x10\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20"
+        "\xa4type\xa4noop\xa5queue\xa1q\xa4"
+        "cron\xa0\xa8timezone\xa0"
+        "\xa8"
+        "every_ms\xcd\x03\xe8\xa9"
+        "anchor_ms\xcf\x00\x00\x01\xa2\x11\xb7\xfc\x00\xa8start_ms\x00\xa6"
+        "end_ms\x00\xaa"
+        "created_ms\x05\xaaupdated_ms\x06\xa6missed\x01\xa7overlap\xc3\xa6paused\xc2";
+    struct schedule s = every(1000);
+    struct buf record = {0};
+
+    (void)state;
+    s.created_ms = 5;
+    s.updated_ms = 6;
+    (void)snprintf(s.queue, sizeof s.queue, "q");
+    (void)snprintf(s.type, sizeof s.type, "noop");
+    for (uint8_t i = 0; i < UUID_LEN; i++)
+        s.rev.bytes[i] = (uint8_t)(i + 1);
+    schedule_encode(&s, &record);
+    assert_int_equal(record.len, sizeof want - 1);
+    assert_memory_equal(record.data, want, record.len);
+    buf_done(&record);
+}
+
 static void what_is_no_record_is_refused_and_changes_nothing(void **state)
 {
     struct schedule in, out = {.name = "n", .every_ms = 5};
@@ -243,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_comes_back_as_it_went),
+        cmocka_unit_test(a_record_has_the_bytes_of_the_protocol),
         cmocka_unit_test(what_is_no_record_is_refused_and_changes_nothing),
         cmocka_unit_test(what_it_did_is_read_or_is_nothing),
         cmocka_unit_test(every_counts_from_its_anchor),

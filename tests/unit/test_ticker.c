@@ -308,6 +308,29 @@ static void what_cannot_be_fired_is_told_and_holds_nobody_up(void **state)
     world_done(&w);
 }
 
+static void at_maxmemory_a_tick_stays_due_until_there_is_room(void **state)
+{
+    struct world w;
+    struct ticker *t[TICKERS];
+    struct seen_ticks seen = {0};
+    uint64_t due_ms;
+
+    (void)state;
+    world_init(&w, redis_server_url(server));
+    (void)put_one(&w, "full", "\"every_ms\":3600000,\"missed\":\"all\"," LONG_AGO, 10);
+    due_ms = miss(&w, "full", 3);
+    RUN("CONFIG SET maxmemory 1");
+    start_tickers(&w, t, &seen);
+    turn_until_count(&w, &seen.faults, 1);
+    assert_non_null(strstr(seen.fault, "OOM"));
+    assert_true(seen.jobs == 0 && ask_number("ZSCORE mr:{q}:ticks full") == (long long)due_ms);
+    RUN("CONFIG SET maxmemory 0");
+    turn_until_count(&w, &seen.jobs, 3);
+    stop_tickers(&w, t, &seen);
+    assert_int_equal(ask_number("LLEN mr:{q}:ready:high"), 3);
+    world_done(&w);
+}
+
 static void closing_waits_for_what_is_under_way(void **state)
 {
     struct world w;
@@ -334,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup(a_change_in_between_wins_over_the_tick, flush),
         cmocka_unit_test_setup(limits_and_names_are_kept, flush),
         cmocka_unit_test_setup(what_cannot_be_fired_is_told_and_holds_nobody_up, flush),
+        cmocka_unit_test_setup(at_maxmemory_a_tick_stays_due_until_there_is_room, flush),
         cmocka_unit_test_setup(closing_waits_for_what_is_under_way, flush),
     };
 
