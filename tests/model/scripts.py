@@ -9,7 +9,7 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent.parent
 LUA = ROOT / "queue/lua"
 NOW, LEASE = 1_700_000_000_000, 10_000
-READS = {"list", "counts", "workers"}
+READS = {"list", "counts", "workers", "explain"}
 # These touch no key of a queue; their own tests look at them (tests/unit/test_batch.c).
 ELSEWHERE = {"batch_open", "batch_end", "batch_close", "batch_look", "batch_drop"}
 # What these move lies beside the jobs, but for the one that makes jobs: to the rest it is an enqueue (tests/unit/test_ticker.c).
