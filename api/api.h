@@ -10,6 +10,7 @@
 #include "shared/redis.h"
 
 struct server;
+struct watch_hub;
 
 struct api {
     const struct api_options *opt;
@@ -18,6 +19,7 @@ struct api {
     struct redis *redis;
     struct pg *pg;
     struct producer *producer;
+    struct watch_hub *watch;
     struct metrics *metrics;
     struct server *server;
     bool schema_known;

@@ -100,6 +100,20 @@ static void on_handle_closed(uv_handle_t *h)
     conn_free_if_done(c);
 }
 
+bool conn_is_left(const struct conn *c)
+{
+    return c->eof || c->closing;
+}
+
+void conn_tell_leave(struct conn *c)
+{
+    void (*on_leave)(struct request *) = c->rq.on_leave;
+
+    c->rq.on_leave = NULL;
+    if (on_leave != NULL && !c->rq.answered)
+        on_leave(&c->rq);
+}
+
 /* The stream ends now. To a request that was not whole no answer is owed, and a streamed one is told; one that
  * is being worked on keeps the struct until it is answered. */
 void conn_abort(struct conn *c)
@@ -116,6 +130,7 @@ void conn_abort(struct conn *c)
     }
     conn_set_state(c, CONN_CLOSED);
     uv_close((uv_handle_t *)&c->u.stream, on_handle_closed);
+    conn_tell_leave(c);
 }
 
 /* --- the beginning -------------------------------------------------------------------------------- */

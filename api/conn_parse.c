@@ -120,6 +120,7 @@ void conn_fresh_request(struct conn *c)
     rq->began_us = clock_now_us();
     rq->method = rq->target = rq->path = rq->query = slice_of("", 0);
     rq->work = NULL;
+    rq->on_leave = NULL;
     rq->content_length = 0;
     rq->status = 0;
     rq->has_body = rq->chunked = rq->http10 = rq->keep_alive = rq->answered = rq->started =

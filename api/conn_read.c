@@ -239,6 +239,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
     if (n == UV_EOF && c->state != CONN_LINGERING) {
         c->eof = true;
         conn_advance(c);
+        if (!c->closing)
+            conn_tell_leave(c);
         return;
     }
     if (n < 0) {

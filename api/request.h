@@ -32,6 +32,9 @@ struct request {
     struct slice params[REQUEST_PARAMS_MAX]; /* what the {…} of the route matched */
     struct buf body;                         /* buffered endpoints: whole at on_end() */
     void *work;                              /* the endpoint's own */
+    /* An endpoint that may answer much later sets it at on_end(). Called once, when the client sends no more
+     * (it may still read), or is gone: the answer is due soon. Perhaps from inside a call that writes. */
+    void (*on_leave)(struct request *rq);
     uint64_t began_us;
     uint64_t content_length; /* 0 where chunked */
     unsigned status;         /* of the answer */

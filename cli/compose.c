@@ -170,12 +170,10 @@ static enum cli_exit check(const struct call *call, const char *text, struct sub
                      why.pointer[0] == '\0' ? "" : " ", why.text);
 }
 
-enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
-                          struct submission *ret)
+enum cli_exit compose_text(const struct call *call, const struct uuid *upload, char **ret)
 {
     json_t *args = NULL, *then = NULL;
     enum cli_exit code = make_args(call, upload, &args);
-    char *text = NULL;
 
     if (code == CLI_DONE)
         code = make_then(call, &then);
@@ -184,10 +182,20 @@ enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
         json_decref(then);
         return code;
     }
-    text = write_job(call, args, then);
-    if (text == NULL)
+    *ret = write_job(call, args, then);
+    if (*ret == NULL)
         return call_fail(call, CLI_USAGE, "the job cannot be written: words must be UTF-8");
-    code = check(call, text, ret);
+    return CLI_DONE;
+}
+
+enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
+                          struct submission *ret)
+{
+    char *text = NULL;
+    enum cli_exit code = compose_text(call, upload, &text);
+
+    if (code == CLI_DONE)
+        code = check(call, text, ret);
     free(text);
     return code;
 }

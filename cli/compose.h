@@ -9,5 +9,8 @@
  * they are. submission_done() if it gives CLI_DONE. */
 MUST_USE enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
                                    struct submission *ret);
+/* The same job as JSON, not checked; to be freed. */
+MUST_USE enum cli_exit compose_text(const struct call *call, const struct uuid *upload,
+                                    char **ret);
 
 #endif

@@ -18,9 +18,11 @@ void inspect_json_queue(const struct queue_info *q, struct buf *out)
         ready += q->ready[p];
     }
     buf_addf(out,
-             "},\"waiting\":%" PRIu64 ",\"delayed\":%" PRIu64 ",\"running\":%" PRIu64
-             ",\"workers\":%" PRIu64,
-             ready, q->delayed, q->active, q->consumers);
+             "},\"waiting\":%" PRIu64 ",\"parked\":%" PRIu64 ",\"delayed\":%" PRIu64
+             ",\"running\":%" PRIu64 ",\"workers\":%" PRIu64,
+             ready, q->parked, q->delayed, q->active, q->consumers);
+    buf_add_str(out, ",\"limits\":");
+    limits_json(&q->limits, out);
     buf_addf(out,
              ",\"totals\":{\"enqueued\":%" PRIu64 ",\"claimed\":%" PRIu64
              ",\"settled\":%" PRIu64 ",\"retried\":%" PRIu64 ",\"released\":%" PRIu64

@@ -10,7 +10,7 @@
  * writes what is there. What never changes after the first attempt is not written again. */
 #include "queue/ledger_internal.h"
 
-/* $1..$17: one array per column of jobs; $18..$26: of outputs. Rows stand in the order of their
+/* $1..$18: one array per column of jobs; $19..$27: of outputs. Rows stand in the order of their
  * ids, so that two batches lock them in the same order. */
 #define WHEN_OPEN(column) \
     column " = CASE WHEN j.state > 4 THEN j." column " ELSE excluded." column " END"
@@ -19,11 +19,11 @@ const char ledger_write_sql[] =
     "WITH written AS ("
     "INSERT INTO jobs AS j (id, parent, state, priority, attempt, max_attempts, enqueued_at,"
     " started_at, finished_at, next_attempt_at, queue, type, worker, error, error_text, item,"
-    " result)"
+    " result, batch)"
     " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int2[], $4::int2[], $5::int4[],"
     " $6::int4[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],"
     " $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[],"
-    " $17::jsonb[])"
+    " $17::jsonb[], $18::uuid[])"
     " ON CONFLICT (id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,"
     " enqueued_at = coalesce(j.enqueued_at, excluded.enqueued_at),"
     /* clang-format off */
@@ -42,8 +42,8 @@ const char ledger_write_sql[] =
     " made AS ("
     "INSERT INTO outputs AS o (job_id, attempt, width, height, bytes, name, format, file, "
     "sha256)"
-    " SELECT n.* FROM unnest($18::uuid[], $19::int4[], $20::int4[], $21::int4[], $22::int8[],"
-    " $23::text[], $24::text[], $25::text[], $26::bytea[]) AS n (job_id)"
+    " SELECT n.* FROM unnest($19::uuid[], $20::int4[], $21::int4[], $22::int4[], $23::int8[],"
+    " $24::text[], $25::text[], $26::text[], $27::bytea[]) AS n (job_id)"
     " JOIN written ON id = job_id"
     " ON CONFLICT (job_id, name) DO UPDATE SET attempt = excluded.attempt,"
     " width = excluded.width, height = excluded.height, bytes = excluded.bytes,"
@@ -71,6 +71,7 @@ enum column {
     COL_ERROR_TEXT,
     COL_ITEM,
     COL_RESULT,
+    COL_BATCH,
     OUT_JOB_ID,
     OUT_ATTEMPT,
     OUT_WIDTH,
@@ -109,6 +110,7 @@ static const struct oids column_oids[COLUMNS] = {
     [COL_ERROR_TEXT] = OIDS(TEXT),
     [COL_ITEM] = OIDS(BYTEA),
     [COL_RESULT] = OIDS(JSONB),
+    [COL_BATCH] = OIDS(UUID),
     [OUT_JOB_ID] = OIDS(UUID),
     [OUT_ATTEMPT] = OIDS(INT4),
     [OUT_WIDTH] = OIDS(INT4),
@@ -136,13 +138,18 @@ static void add_result(struct pg_array *a, struct slice json)
         pg_array_jsonb(a, json.ptr, json.len);
 }
 
+static void add_uuid(struct pg_array *a, bool is_set, const struct uuid *id)
+{
+    if (is_set)
+        pg_array_bytes(a, id->bytes, UUID_LEN);
+    else
+        pg_array_null(a);
+}
+
 static void add_outcome(struct pg_array a[COLUMNS], const struct ledger_outcome *o)
 {
     pg_array_bytes(&a[COL_ID], o->id.bytes, UUID_LEN);
-    if (o->has_parent)
-        pg_array_bytes(&a[COL_PARENT], o->parent.bytes, UUID_LEN);
-    else
-        pg_array_null(&a[COL_PARENT]);
+    add_uuid(&a[COL_PARENT], o->has_parent, &o->parent);
     pg_array_i16(&a[COL_STATE], (int16_t)o->state);
     pg_array_i16(&a[COL_PRIORITY], (int16_t)o->priority);
     pg_array_i32(&a[COL_ATTEMPT], (int32_t)o->attempt);
@@ -158,6 +165,7 @@ static void add_outcome(struct pg_array a[COLUMNS], const struct ledger_outcome 
     add_text(&a[COL_ERROR_TEXT], o->error_text.len == 0 ? NULL : o->error_text.ptr);
     pg_array_bytes(&a[COL_ITEM], o->item.ptr, o->item.len);
     add_result(&a[COL_RESULT], o->result_json);
+    add_uuid(&a[COL_BATCH], o->has_batch, &o->batch);
 }
 
 static void add_output(struct pg_array a[COLUMNS], const struct ledger_outcome *o,

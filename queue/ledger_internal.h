@@ -44,10 +44,41 @@ extern const char ledger_write_sql[];
 
 /* --- reading (ledger_read.c) ------------------------------------------------------------------- */
 
+#define LEDGER_LIMIT_MAX  200 /* rows a call */
+
+#define LEDGER_MS(column) "(extract(epoch FROM " column ") * 1000)::int8"
+/* What is shown of each row of jobs AS j; an error_text (or NULL::text) and the item may follow. */
+/* clang-format off */
+#define LEDGER_LISTED                                                                        \
+    "0::int2 AS part, j.id, parent, state, priority, attempt, max_attempts, "                \
+    LEDGER_MS("enqueued_at") ", " LEDGER_MS("started_at") ", " LEDGER_MS("finished_at") ", " \
+    LEDGER_MS("next_attempt_at") ", queue, type, worker, error, batch, redrives, excused"
+/* clang-format on */
+
 extern const char ledger_job_sql[];
 extern const char ledger_output_sql[];
-/* Parameters stand in the order queue, type, error, before, as far as they are given.
+/* Parameters stand in the order queue, type, error, before, after, batch, as far as they are given.
  * ERR_MALFORMED: there is no such state. */
 MUST_USE enum err ledger_list_sql(const struct ledger_filter *f, struct buf *out);
+/* Its conditions alone: " AND ..." for each. */
+MUST_USE enum err ledger_where(const struct ledger_filter *f, struct buf *out);
+#define LEDGER_VALUES 6
+/* The parameters that these need. Points into the filter and itself. */
+struct ledger_values {
+    int n;
+    const char *values[LEDGER_VALUES + 2]; /* with room for what the caller adds */
+    Oid types[LEDGER_VALUES + 2];
+    char before[UUID_TEXT_SIZE], after[UUID_TEXT_SIZE], batch[UUID_TEXT_SIZE];
+};
+void ledger_values(const struct ledger_filter *f, struct ledger_values *ret);
+/* Calls cb with the rows of a result of LEDGER_LISTED. */
+void ledger_give_rows(const PGresult *res, unsigned limit, ledger_list_fn *cb, void *arg);
+
+/* --- running again (ledger_redrive.c) ----------------------------------------------------------- */
+
+extern const char ledger_redrive_sql[];
+extern const char ledger_strays_sql[];
+extern const char ledger_lost_sql[];
+MUST_USE enum err ledger_redrive_many_sql(const struct ledger_redrive_many *r, struct buf *out);
 
 #endif

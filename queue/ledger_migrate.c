@@ -17,6 +17,9 @@ static const unsigned char sql_jobs[] = {
 static const unsigned char sql_partitions[] = {
 #include "queue/sql/0002_partitions.sql.inc"
 };
+static const unsigned char sql_redrive[] = {
+#include "queue/sql/0003_redrive.sql.inc"
+};
 
 /* The file of version v stands at v - 1. */
 static const struct migration {
@@ -26,6 +29,7 @@ static const struct migration {
 } migrations[] = {
     {"jobs", sql_jobs, sizeof sql_jobs - 1},
     {"partitions", sql_partitions, sizeof sql_partitions - 1},
+    {"redrive", sql_redrive, sizeof sql_redrive - 1},
 };
 
 unsigned ledger_version_wanted(void)

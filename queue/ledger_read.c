@@ -6,8 +6,6 @@
 #include "queue/ledger_internal.h"
 #include "shared/hash.h"
 
-#define MS(column) "(extract(epoch FROM " column ") * 1000)::int8"
-
 enum part { PART_JOB, PART_ATTEMPT, PART_OUTPUT };
 
 enum column {
@@ -26,35 +24,31 @@ enum column {
     COL_TYPE,   /* output: format */
     COL_WORKER, /* output: file */
     COL_ERROR,
+    COL_BATCH,
+    COL_REDRIVES,
+    COL_EXCUSED,
     COL_ERROR_TEXT,
     COL_ITEM, /* output: sha256 */
     COL_RESULT
 };
 
-#define JOB_LISTED                                                                                     \
-    "0::int2 AS part, id, parent, state, priority, attempt, max_attempts, " MS("enqueued_at") ", " MS( \
-        "started_at") ", " MS("finished_at") ", " MS("next_attempt_at") ", queue, type, "              \
-                                                                        "worker, error"
-
-#define OUTPUT_ROW                                                                            \
-    "2::int2, NULL::uuid, NULL::uuid, NULL::int2, NULL::int2, width, height, bytes, "         \
-    "NULL::int8,"                                                                             \
-    " NULL::int8, NULL::int8, name, format, file, NULL::text, NULL::text, sha256, NULL::text" \
-    " FROM outputs WHERE job_id = $1"
+#define OUTPUT_ROW                                                                    \
+    "2::int2, NULL::uuid, NULL::uuid, NULL::int2, NULL::int2, width, height, bytes, " \
+    "NULL::int8, NULL::int8, NULL::int8, name, format, file, NULL::text, NULL::uuid," \
+    " NULL::int4, NULL::int4, NULL::text, sha256, NULL::text FROM outputs WHERE job_id = $1"
 
 /* More attempts than this are not shown. */
 #define ATTEMPTS_SHOWN "200"
 
+/* clang-format off */
 const char ledger_job_sql[] =
-    "SELECT " JOB_LISTED ", error_text, item, result::text FROM jobs WHERE id = $1"
-    " UNION ALL (SELECT 1::int2, NULL::uuid, NULL::uuid, outcome, NULL::int2, attempt,"
-    " NULL::int4, NULL::int8, " MS("started_at") ", " MS(
-        "finished_at") ", NULL::int8,"
-                       " NULL::text, NULL::text, worker, error, error_text, NULL::bytea, "
-                       "NULL::text"
-                       " FROM attempts WHERE job_id = $1 ORDER BY attempt LIMIT " ATTEMPTS_SHOWN
-                       ")"
-                       " UNION ALL (SELECT " OUTPUT_ROW " ORDER BY name)";
+    "SELECT " LEDGER_LISTED ", error_text, item, result::text FROM jobs AS j WHERE id = $1"
+    " UNION ALL (SELECT 1::int2, NULL::uuid, NULL::uuid, outcome, NULL::int2, attempt, NULL::int4,"
+    " NULL::int8, " LEDGER_MS("started_at") ", " LEDGER_MS("finished_at") ", NULL::int8, NULL::text,"
+    " NULL::text, worker, error, NULL::uuid, NULL::int4, NULL::int4, error_text, NULL::bytea, NULL::text"
+    " FROM attempts WHERE job_id = $1 ORDER BY attempt LIMIT " ATTEMPTS_SHOWN ")"
+    " UNION ALL (SELECT " OUTPUT_ROW " ORDER BY name)";
+/* clang-format on */
 
 const char ledger_output_sql[] = "SELECT " OUTPUT_ROW " AND name = $2";
 
@@ -103,6 +97,10 @@ static void get_listed(struct row_at at, struct ledger_row *ret)
         .id = get_uuid(at, COL_ID),
         .parent = get_uuid(at, COL_PARENT),
         .has_parent = !is_null(at, COL_PARENT),
+        .batch = get_uuid(at, COL_BATCH),
+        .has_batch = !is_null(at, COL_BATCH),
+        .redrives = (uint32_t)get_uint(at, COL_REDRIVES),
+        .excused = (uint32_t)get_uint(at, COL_EXCUSED),
         .state = (enum job_state)get_uint(at, COL_STATE),
         .priority = (enum job_priority)get_uint(at, COL_PRIORITY),
         .attempt = (uint32_t)get_uint(at, COL_ATTEMPT),
@@ -217,15 +215,17 @@ static void give_job(const struct read *rd, const PGresult *res)
     struct job_parts parts = {.attempts = calloc(n + 1, sizeof *parts.attempts),
                               .outputs = calloc(n + 1, sizeof *parts.outputs)};
     bool has_room = parts.attempts != NULL && parts.outputs != NULL;
+    struct ledger_parts all;
 
     for (size_t i = 0; has_room && i < n; i++)
         take_part((struct row_at){res, (int)i}, &parts);
-    if (parts.found)
-        rd->cb.job(rd->arg, ERR_OK, &parts.row,
-                   &(struct ledger_parts){parts.outputs, parts.n_outputs, parts.attempts,
-                                          parts.n_attempts});
+    all =
+        (struct ledger_parts){parts.outputs, parts.n_outputs, parts.attempts, parts.n_attempts};
+    if (!has_room)
+        rd->cb.job(rd->arg, ERR_NOMEM, NULL, NULL);
     else
-        rd->cb.job(rd->arg, has_room ? ERR_NOT_FOUND : ERR_NOMEM, NULL, NULL);
+        rd->cb.job(rd->arg, parts.found ? ERR_OK : ERR_NOT_FOUND,
+                   parts.found ? &parts.row : NULL, &all);
     free(parts.attempts);
     free(parts.outputs);
 }
@@ -291,50 +291,81 @@ enum err ledger_output(struct pg *pg, const struct uuid *id, const char *name,
 
 /* --- lists ------------------------------------------------------------------------------------- */
 
-#define LIST_LIMIT_MAX 200
-#define LIST_VALUES    4 /* queue, type, error, before */
-
 static void add_condition(struct buf *out, int *n, const char *column, const char *value)
 {
     if (value != NULL)
         buf_addf(out, " AND %s $%d", column, ++*n);
 }
 
-/* State and limit stand in the text: the index of what did not succeed can be used only where the planner sees the state, and
- * the size of a page tells it to walk an index instead of sorting. So there are too many texts to keep each prepared. */
-enum err ledger_list_sql(const struct ledger_filter *f, struct buf *out)
+enum err ledger_where(const struct ledger_filter *f, struct buf *out)
 {
     enum job_state state = JOB_QUEUED;
     int n = 0;
 
     if (f->state != NULL && !job_state_parse(slice_str(f->state), &state))
         return ERR_MALFORMED;
-    buf_add_str(out, "SELECT " JOB_LISTED " FROM jobs WHERE true");
     add_condition(out, &n, "queue =", f->queue);
     add_condition(out, &n, "type =", f->type);
     if (f->state != NULL)
         buf_addf(out, " AND state = %d", (int)state);
     add_condition(out, &n, "error =", f->error);
     add_condition(out, &n, "id <", f->has_before ? "" : NULL);
+    add_condition(out, &n, "id >", f->has_after ? "" : NULL);
+    add_condition(out, &n, "batch =", f->has_batch ? "" : NULL);
+    return ERR_OK;
+}
+
+void ledger_values(const struct ledger_filter *f, struct ledger_values *ret)
+{
+    const char *all[LEDGER_VALUES] = {f->queue, f->type, f->error, NULL, NULL, NULL};
+
+    if (f->has_before)
+        all[3] = uuid_text(&f->before, ret->before);
+    if (f->has_after)
+        all[4] = uuid_text(&f->after, ret->after);
+    if (f->has_batch)
+        all[5] = uuid_text(&f->batch, ret->batch);
+    ret->n = 0;
+    for (size_t i = 0; i < LEDGER_VALUES; i++) {
+        if (all[i] == NULL)
+            continue;
+        ret->values[ret->n] = all[i];
+        ret->types[ret->n++] = i < 3 ? PG_OID_TEXT : PG_OID_UUID;
+    }
+}
+
+/* State and limit stand in the text: the index of what did not succeed can be used only where the planner sees the state, and
+ * the size of a page tells it to walk an index instead of sorting. So there are too many texts to keep each prepared. */
+enum err ledger_list_sql(const struct ledger_filter *f, struct buf *out)
+{
+    buf_add_str(out, "SELECT " LEDGER_LISTED " FROM jobs AS j WHERE true");
+    if (ledger_where(f, out) != ERR_OK)
+        return ERR_MALFORMED;
     buf_addf(out, " ORDER BY id DESC LIMIT %u", f->limit + 1);
     return buf_failed(out) ? ERR_NOMEM : ERR_OK;
 }
 
-static void give_list(const struct read *rd, const PGresult *res)
+void ledger_give_rows(const PGresult *res, unsigned limit, ledger_list_fn *cb, void *arg)
 {
+    bool has_items = PQnfields(res) > COL_ITEM;
     size_t n = (size_t)PQntuples(res);
-    bool more = n > rd->limit;
+    bool more = n > limit;
     struct ledger_row *rows = calloc(n + 1, sizeof *rows);
 
     if (rows == NULL) {
-        rd->cb.list(rd->arg, ERR_NOMEM, NULL, 0, false);
+        cb(arg, ERR_NOMEM, NULL, 0, false);
         return;
     }
     if (more)
-        n = rd->limit;
-    for (size_t i = 0; i < n; i++)
-        get_listed((struct row_at){res, (int)i}, &rows[i]);
-    rd->cb.list(rd->arg, ERR_OK, rows, n, more);
+        n = limit;
+    for (size_t i = 0; i < n; i++) {
+        struct row_at at = {res, (int)i};
+
+        get_listed(at, &rows[i]);
+        if (has_items)
+            rows[i].item = get_bytes(at, COL_ITEM);
+    }
+    cb(arg, ERR_OK, rows, n, more);
     free(rows);
 }
 
@@ -344,7 +375,7 @@ static void on_list(void *arg, enum err e, const PGresult *res, const struct fau
 
     (void)why;
     if (e == ERR_OK)
-        give_list(rd, res);
+        ledger_give_rows(res, rd->limit, rd->cb.list, rd->arg);
     else
         rd->cb.list(rd->arg, e, NULL, 0, false);
     free(rd);
@@ -354,22 +385,14 @@ static void on_list(void *arg, enum err e, const PGresult *res, const struct fau
 static enum err send_list(struct pg *pg, const struct ledger_filter *f, const char *sql,
                           struct read *rd)
 {
-    char before[UUID_TEXT_SIZE];
-    const char *all[LIST_VALUES] = {f->queue, f->type, f->error, NULL};
-    const Oid all_types[LIST_VALUES] = {PG_OID_TEXT, PG_OID_TEXT, PG_OID_TEXT, PG_OID_UUID};
-    const char *values[LIST_VALUES];
-    Oid types[LIST_VALUES];
-    struct pg_query q = {.sql = sql, .types = types, .values = values, .result_format = 1};
+    struct ledger_values v;
 
-    if (f->has_before)
-        all[3] = uuid_text(&f->before, before);
-    for (size_t i = 0; i < LIST_VALUES; i++) {
-        if (all[i] == NULL)
-            continue;
-        values[q.n] = all[i];
-        types[q.n++] = all_types[i];
-    }
-    return pg_query(pg, &q, on_list, rd);
+    ledger_values(f, &v);
+    return pg_query(
+        pg,
+        &(struct pg_query){
+            .sql = sql, .n = v.n, .types = v.types, .values = v.values, .result_format = 1},
+        on_list, rd);
 }
 
 enum err ledger_list(struct pg *pg, const struct ledger_filter *f, ledger_list_fn *cb,
@@ -380,8 +403,8 @@ enum err ledger_list(struct pg *pg, const struct ledger_filter *f, ledger_list_f
     struct read *rd;
     enum err e;
 
-    if (filter.limit < 1 || filter.limit > LIST_LIMIT_MAX)
-        filter.limit = LIST_LIMIT_MAX;
+    if (filter.limit < 1 || filter.limit > LEDGER_LIMIT_MAX)
+        filter.limit = LEDGER_LIMIT_MAX;
     rd = read_new((struct read){.cb.list = cb, .arg = arg, .limit = filter.limit});
     if (rd == NULL)
         return ERR_NOMEM;

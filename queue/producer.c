@@ -201,12 +201,13 @@ static void send_call(struct producer *p, const struct lane *lane, struct entry 
 
     build_call(&c, lane, first, p->skip_known);
     e = redis_call(p->redis,
-                   &(struct redis_call){.script = queue_script(QUEUE_ENQUEUE),
-                                        .n_keys = c.n_keys,
-                                        .keys = c.keys,
-                                        .n_args = c.n_args,
-                                        .args = c.args,
-                                        .deadline_ms = p->deadline_ms},
+                   &(struct redis_call){
+                       .script = queue_script(p->over_limit ? QUEUE_FOLLOW : QUEUE_ENQUEUE),
+                       .n_keys = c.n_keys,
+                       .keys = c.keys,
+                       .n_args = c.n_args,
+                       .args = c.args,
+                       .deadline_ms = p->deadline_ms},
                    on_enqueued, first);
     if (e == ERR_OK)
         return;
@@ -344,14 +345,14 @@ static enum err admit(const struct producer *p, const struct producer_job *job)
 
 static void encode_tail(struct producer *p, const struct producer_job *job, bool delayed)
 {
-    uint32_t before = job->attempts_before;
+    uint32_t excused = job->attempts_excused;
 
     buf_clear(&p->scratch);
     state_encode_tail(
         &(struct state_value){
             .state = delayed ? JOB_SCHEDULED : JOB_QUEUED,
-            .attempt = before,
-            .excused = (uint16_t)(before < UINT16_MAX ? before : UINT16_MAX),
+            .attempt = job->attempts_before,
+            .excused = (uint16_t)(excused < UINT16_MAX ? excused : UINT16_MAX),
             .priority = job->priority,
             .type = slice_str(job->type),
             .due_ms = job->due_ms,
@@ -460,6 +461,7 @@ enum err producer_new(uv_loop_t *loop, struct redis *redis, const struct produce
     p->max_pending_bytes = or_default(opt->max_pending_bytes, MAX_PENDING_BYTES);
     p->deadline_ms = opt->deadline_ms == 0 ? DEADLINE_MS : opt->deadline_ms;
     p->skip_known = opt->skip_known;
+    p->over_limit = opt->over_limit;
     p->caps = opt->caps;
     p->args = calloc(ARGS_FIXED + ARGS_PER_JOB * p->max_batch, sizeof *p->args);
     if (p->args == NULL) {

@@ -25,8 +25,8 @@ struct producer_job {
     struct uuid id;
     const char *type;
     struct slice item; /* encoded envelope; copied */
-    /* A job that is run once more: the attempts it had, none of which count against it now. 0: new. */
-    uint32_t attempts_before;
+    /* A job that is run once more: the attempts it had, and how many of them do not count against it. 0: new. */
+    uint32_t attempts_before, attempts_excused;
     const char *unique; /* its unique key; NULL or "": none */
     uint64_t unique_window_ms;
     enum unique_policy unique_policy;
@@ -68,6 +68,8 @@ struct producer_options {
         caps; /* ask the queues' caps (not for jobs that somebody was promised, as retries and follow-ups) */
     bool
         skip_known; /* jobs whose id is live already are taken as enqueued (follow-ups, which may be repeated) */
+    bool
+        over_limit; /* maxmemory stops none: jobs that end cannot leave without their follow-ups */
 };
 /* Borrows redis, which must outlive it. */
 MUST_USE enum err producer_new(uv_loop_t *loop, struct redis *redis,

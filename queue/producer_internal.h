@@ -59,7 +59,7 @@ struct producer {
     struct redis *redis;
     size_t max_batch, max_pending, max_pending_bytes;
     uint32_t deadline_ms;
-    bool skip_known, caps;
+    bool skip_known, over_limit, caps;
 
     uv_idle_t idle; /* active while a lane holds jobs, so that the loop turns at once */
     struct lane *lanes;

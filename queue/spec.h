@@ -59,7 +59,8 @@ struct spec_job {
     const struct spec_type *type;
     char queue[JOB_NAME_MAX + 1];
     const msgpack_object *args, *retry, *then, *chain; /* the last three: NULL when not given */
-    enum job_priority priority;
+    enum job_priority priority;                        /* normal when not given */
+    bool has_priority;
     uint32_t max_attempts, timeout_ms;                          /* 0: the type's default */
     uint64_t delay_ms, run_at_ms, expires_in_ms, expires_at_ms; /* 0: not given */
     struct slice key, unique;
@@ -74,12 +75,13 @@ MUST_USE enum err spec_chain(const msgpack_object *chain, struct spec_job *ret, 
                              struct spec_fault *reterr);
 
 /* --- noop, for tests and measuring: {"payload"?: any, "work_ms"?: 0..60000, "fail_attempts"?: 0..100,
- *     "fail_final"?: bool} -------------------------------------------------------------------------- */
+ *     "fail_final"?: bool, "clock"?: bool} ---------------------------------------------------------- */
 struct spec_noop {
     uint32_t work_ms; /* how long it pretends to work, without using the processor */
     unsigned
         fail_attempts; /* so many first attempts fail as ERR_INTERNAL would: class retry ("fail_attempts") */
     bool fail_final; /* fails once and for all ("fail_final": true) */
+    bool clock;      /* its result tells when it was started ("clock": true) */
 };
 MUST_USE enum err spec_noop_parse(const msgpack_object *args, const char *at,
                                   struct spec_noop *ret, struct spec_fault *reterr);

@@ -27,7 +27,8 @@ enum err_class { ERR_CLASS_NONE, ERR_CLASS_RETRY, ERR_CLASS_FINAL, ERR_CLASS_BUG
     X(STALE,       -15, FINAL, "a newer attempt owns the job")          \
     X(EXISTS,      -16, FINAL, "another one of it is there already")    \
     X(EXPIRED,     -17, FINAL, "too late to begin it")                  \
-    X(LIMITED,     -18, RETRY, "a limit of the queue is reached")
+    X(LIMITED,     -18, RETRY, "a limit of the queue is reached")       \
+    X(LOST,        -19, RETRY, "the worker died, or was lost, with the job")
 /* clang-format on */
 
 enum err {

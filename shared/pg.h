@@ -114,6 +114,7 @@ enum {
     PG_OID_INT2 = 21,
     PG_OID_INT4 = 23,
     PG_OID_TEXT = 25,
+    PG_OID_FLOAT8 = 701,
     PG_OID_TIMESTAMPTZ = 1184,
     PG_OID_UUID = 2950,
     PG_OID_JSONB = 3802,

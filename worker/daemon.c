@@ -3,6 +3,7 @@
 #include "shared/clock.h"
 
 #define TICK_MS         50 /* deadlines and waits of slots; runs only while there are slots */
+#define FLIGHT_TICK_MS  500
 #define SCHEMA_AGAIN_MS 2000
 #define ROOM_AHEAD      64 /* results that may be on their way beside those of the held jobs */
 
@@ -17,18 +18,52 @@ size_t daemon_held(const struct daemon *d)
     return n;
 }
 
+static struct lane_load load_of(const struct daemon *d)
+{
+    return (struct lane_load){.rendering = d->rendering,
+                              .renderers = render_pool_size(d->sv.pool),
+                              .closed =
+                                  d->draining || !d->schema_ok ||
+                                  !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD)};
+}
+
+/* A queue that had nothing to do has saved nothing up. */
+static void come_back(struct daemon *d, struct lane *lane, bool dry)
+{
+    if (lane->was_dry && !dry && lane->pass < d->pass)
+        lane->pass = d->pass;
+    lane->was_dry = dry;
+}
+
+static void share_rooms(struct daemon *d, struct share *shares)
+{
+    struct lane_load load = load_of(d);
+    size_t held = daemon_held(d), total = d->sv.opt->concurrency;
+
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        struct lane *lane = &d->lanes[i];
+        struct consumer_look look = consumer_look(lane->consumer);
+
+        come_back(d, lane, look.dry);
+        shares[i] = (struct share){.bound = lane_room(lane, &load),
+                                   .asked = look.asked,
+                                   .dry = look.dry,
+                                   .weight = lane->weight,
+                                   .pass = lane->pass};
+    }
+    share_out(d->sv.opt->queue_order, shares, d->n_lanes, total > held ? total - held : 0);
+}
+
 static void set_rooms(void *arg)
 {
     struct daemon *d = arg;
-    struct lane_load load = {.rendering = d->rendering};
+    struct share shares[LANES_MAX];
 
     if (d->closing)
         return;
-    load.renderers = render_pool_size(d->sv.pool);
-    load.closed = d->draining || !d->schema_ok ||
-                  !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD);
+    share_rooms(d, shares);
     for (size_t i = 0; i < d->n_lanes; i++)
-        consumer_set_room(d->lanes[i].consumer, lane_room(&d->lanes[i], &load));
+        consumer_set_room(d->lanes[i].consumer, shares[i].room);
 }
 
 static void rooms_changed(struct daemon *d)
@@ -82,6 +117,7 @@ static void on_ended(void *arg, struct slot *s)
 
     if (s->stop != SLOT_STOP_LOST && lane->ended[state] != NULL && !s->stale)
         counter_add(lane->ended[state], 1);
+    flight_end(d->flight, s->flight);
     lane_remove(lane, s);
     if (daemon_held(d) == 0)
         (void)uv_timer_stop(&d->tick);
@@ -101,7 +137,14 @@ void daemon_tick(struct daemon *d, uint64_t now_ms)
 
 static void on_tick(uv_timer_t *t)
 {
-    daemon_tick(t->data, clock_now_ms());
+    struct daemon *d = t->data;
+    uint64_t now_ms = clock_now_ms();
+
+    if (now_ms - d->flight_tick_ms >= FLIGHT_TICK_MS) {
+        d->flight_tick_ms = now_ms;
+        flight_tick(d->flight);
+    }
+    daemon_tick(d, now_ms);
 }
 
 static void stop_lane(struct lane *lane, enum slot_stop why)
@@ -116,6 +159,32 @@ void daemon_stop_jobs(struct daemon *d, enum slot_stop why)
 {
     for (size_t i = 0; i < d->n_lanes; i++)
         stop_lane(&d->lanes[i], why);
+}
+
+/* Rooms overlap where queues wait side by side; what a claim asks for does not. */
+size_t daemon_on_want(void *arg, size_t want)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+    struct share shares[LANES_MAX];
+    size_t room;
+
+    if (d->sv.opt->queue_order == SHARE_SEPARATE)
+        return want;
+    if (d->closing)
+        return 0;
+    share_rooms(d, shares);
+    room = shares[lane - d->lanes].room;
+    return want < room ? want : room;
+}
+
+void daemon_on_looked(void *arg)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+
+    if (d->sv.opt->queue_order != SHARE_SEPARATE)
+        rooms_changed(d);
 }
 
 /* --- consumer events --------------------------------------------------------------------------------- */
@@ -138,7 +207,10 @@ void daemon_on_claim(void *arg, const struct claim *claim)
         return;
     }
     lane_add(lane, s);
-    count_rendering(d, s, lane->pixels); /* until it is known better */
+    s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
+    d->pass = lane->pass;
+    lane->pass = share_pass(lane->pass, lane->weight, 1);
+    count_rendering(d, s, lane->pixels && !claim->cancelled); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);
     if (d->draining)
@@ -155,6 +227,18 @@ void daemon_on_lost(void *arg)
         &lane->log, "consumer.lost", LOG_U("jobs", lane->held),
         LOG_S("why", "its lease ended: stopped or cut off; the jobs belong to others now"));
     stop_lane(lane, SLOT_STOP_LOST);
+}
+
+void daemon_on_cancel(void *arg, const struct uuid *id)
+{
+    struct lane *lane = arg;
+
+    for (struct slot *s = lane->list; s != NULL; s = s->next) {
+        if (!uuid_eq(&s->claim.id, id))
+            continue;
+        slot_stop(s, SLOT_STOP_CANCEL);
+        return;
+    }
 }
 
 void daemon_on_consumer(void *arg, bool ready, const char *why)
@@ -179,7 +263,38 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
     instance_sweep(&d->instance, consumer);
 }
 
+void daemon_on_tick(void *arg, const struct ticker_event *ev)
+{
+    struct daemon *d = arg;
+
+    counter_add(d->ticks[DAEMON_TICK_FIRED], ev->jobs);
+    counter_add(d->ticks[DAEMON_TICK_MISSED], ev->missed);
+    counter_add(d->ticks[DAEMON_TICK_SKIPPED], ev->skipped);
+    if (ev->fault != NULL)
+        log_error(&d->sv.log, "schedule.failed", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_S("why", ev->fault));
+    else if (ev->missed > 0)
+        log_warn(&d->sv.log, "schedule.missed", LOG_S("queue", ev->queue),
+                 LOG_S("name", ev->name), LOG_U("ticks", ev->missed), LOG_U("jobs", ev->jobs));
+    else
+        log_debug(&d->sv.log, "schedule.tick", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_U("jobs", ev->jobs),
+                  LOG_U("skipped", ev->skipped), LOG_U("late_ms", ev->late_ms));
+}
+
 /* --- connections ------------------------------------------------------------------------------------- */
+
+void daemon_drop_crashes(struct daemon *d, struct redis *redis)
+{
+    struct daemon_crash *c;
+
+    while ((c = d->crashes) != NULL) {
+        d->crashes = c->next;
+        if (redis != NULL)
+            crash_note_put(redis, c->queue, &c->id, c->attempt, c->text);
+        free(c);
+    }
+}
 
 static void on_redis(void *arg, bool up, const char *why)
 {
@@ -190,6 +305,8 @@ static void on_redis(void *arg, bool up, const char *why)
     else
         log_warn(&d->sv.log, "redis.down", LOG_S("where", redis_where(d->sv.redis)),
                  LOG_S("why", why));
+    if (up)
+        daemon_drop_crashes(d, d->sv.redis); /* before the consumers take back what it held */
     for (size_t i = 0; i < d->n_lanes; i++) {
         if (d->lanes[i].consumer != NULL)
             consumer_on_redis(d->lanes[i].consumer, up);
@@ -256,8 +373,11 @@ void daemon_start(struct daemon *d)
     redis_start(d->sv.redis, on_redis, d);
     pg_start(d->sv.pg, on_pg, d);
     render_pool_start(d->sv.pool, on_pool_idle, d);
+    redis_sub_start(d->control);
     for (size_t i = 0; i < d->n_lanes; i++)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);
+    ticker_start(d->ticker);
+    salvage_start(d->salvage);
     loop_ready(d->sv.loop, "taking jobs");
 }

@@ -34,17 +34,21 @@ static void close_consumers(struct daemon *d)
         name##_close(&(field), on_part_closed, d); \
     }
 CLOSE_PART(reaper, d->reaper)
+CLOSE_PART(ticker, d->ticker)
+CLOSE_PART(salvage, d->salvage)
 CLOSE_PART(producer, d->sv.producer)
 CLOSE_PART(ledger, d->sv.ledger)
 CLOSE_PART(render_pool, d->sv.pool)
 CLOSE_PART(http_client, d->sv.http)
 CLOSE_PART(metrics_listener, d->listener)
+CLOSE_PART(redis_sub, d->control)
 CLOSE_PART(redis, d->sv.redis)
 CLOSE_PART(pg, d->sv.pg)
 
-/* Both at once: closing the connections ends the statements that the ledger waits for. */
+/* All at once: closing the connections ends the statements that the others wait for. */
 static void close_record(struct daemon *d)
 {
+    close_salvage(d);
     close_ledger(d);
     close_pg(d);
 }
@@ -52,8 +56,8 @@ static void close_record(struct daemon *d)
 /* The record and the producer first: a job that still waits for them (PostgreSQL or Redis is away) ends then,
  * and closing its consumer gives it back. */
 static void (*const parts[])(struct daemon *) = {
-    close_record,      close_producer,    close_consumers,        close_reaper,
-    close_render_pool, close_http_client, close_metrics_listener, close_redis};
+    close_record,      close_producer,    close_consumers,        close_reaper,    close_ticker,
+    close_render_pool, close_http_client, close_metrics_listener, close_redis_sub, close_redis};
 
 static void close_last(struct daemon *d)
 {
@@ -62,6 +66,8 @@ static void close_last(struct daemon *d)
 
     netguard_free(&d->sv.guard);
     metrics_free(&d->sv.metrics);
+    daemon_drop_crashes(d, NULL);
+    flight_close(&d->flight);
     instance_close(&d->instance);
     free(d);
     on_closed(arg);

@@ -1,5 +1,6 @@
 #include "worker/slot_internal.h"
 
+#include "queue/spec/walk.h"
 #include "shared/clock.h"
 #include "shared/failpoint.h"
 #include "shared/json.h"
@@ -7,9 +8,13 @@
 #include "worker/verdict.h"
 
 #define MALFORMED_TYPE "malformed"
+#define AGAIN_MS       250 /* between tries of what cannot be begun now */
 
-static step_fn recall, run;
-static const struct step S_RECALL = {"recall", recall}, S_RUN = {"run", run};
+#define LOST_TEXT      "the worker died, or was lost, in the middle of it"
+
+static step_fn recall, note, note_row, run;
+static const struct step S_RECALL = {"recall", recall}, S_NOTE = {"note", note},
+                         S_NOTE_ROW = {"note_row", note_row}, S_RUN = {"run", run};
 
 struct slot *slot_of(struct flow *f)
 {
@@ -46,14 +51,32 @@ static void take_row(struct slot *s, const struct ledger_row *row)
     s->err = err_from_name(error);
 }
 
+/* Attempts before this one that neither have a row nor were excused: their worker died with them. Those
+ * that were noticed have a row of their own that says so. */
+static void count_lost(struct slot *s, const struct ledger_row *row,
+                       const struct ledger_parts *parts)
+{
+    uint32_t recorded = (uint32_t)parts->n_attempts, before = s->claim.attempt - 1;
+    uint32_t excused = s->claim.excused;
+
+    if (row != NULL)
+        excused -= row->excused < excused ? row->excused : excused; /* these have rows */
+    s->lost_now = before > recorded + excused;
+    s->lost = s->lost_now ? 1 : 0;
+    for (size_t i = 0; i < parts->n_attempts; i++)
+        s->lost += slice_is(parts->attempts[i].error, "LOST");
+}
+
 static void on_row(void *arg, enum err e, const struct ledger_row *row,
                    const struct ledger_parts *parts)
 {
+    static const struct ledger_parts none = {.n_attempts = 0};
     struct slot *s = arg;
 
-    (void)parts;
     if (e == ERR_OK && job_state_is_terminal(row->state))
         take_row(s, row);
+    else if (e == ERR_OK || e == ERR_NOT_FOUND)
+        count_lost(s, e == ERR_OK ? row : NULL, parts != NULL ? parts : &none);
     flow_wake(&s->flow, ERR_OK);
 }
 
@@ -68,6 +91,53 @@ static const struct step *recall(struct flow *f)
     struct slot *s = slot_of(f);
 
     if (s->claim.attempt <= 1 || !slot_ask_row(s))
+        return &S_RUN;
+    return flow_await(f, ERR_OK, &S_NOTE);
+}
+
+/* --- note: the attempt before died with its worker ------------------------------------------------ */
+
+static void on_note(void *arg, const char *text)
+{
+    struct slot *s = arg;
+
+    (void)slice_to_cstr(slice_str(text[0] != '\0' ? text : LOST_TEXT), s->lost_text,
+                        sizeof s->lost_text);
+    flow_wake(&s->flow, ERR_OK);
+}
+
+static const struct step *note(struct flow *f)
+{
+    struct slot *s = slot_of(f);
+
+    if (s->stop == SLOT_STOP_LOST || !s->lost_now)
+        return &S_RUN;
+    (void)snprintf(s->lost_text, sizeof s->lost_text, LOST_TEXT);
+    if (crash_note_get(s->sv->redis, s->queue, &s->claim.id, s->claim.attempt - 1, on_note,
+                       s) != ERR_OK)
+        return &S_NOTE_ROW;
+    return flow_await(f, ERR_OK, &S_NOTE_ROW);
+}
+
+static void on_noted(void *arg, enum err e)
+{
+    struct slot *s = arg;
+
+    (void)e; /* it is for people to read: the job goes on without */
+    flow_wake(&s->flow, ERR_OK);
+}
+
+static const struct step *note_row(struct flow *f)
+{
+    struct slot *s = slot_of(f);
+    const struct ledger_lost lost = {.id = s->claim.id,
+                                     .attempt = s->claim.attempt - 1,
+                                     .noticed_ms = s->claim.claimed_ms,
+                                     .text = s->lost_text};
+
+    log_warn(&s->log, "job.attempt_lost", LOG_U("attempt", lost.attempt),
+             LOG_S("why", lost.text));
+    if (ledger_note_lost(s->sv->pg, &lost, on_noted, s) != ERR_OK)
         return &S_RUN;
     return flow_await(f, ERR_OK, &S_RUN);
 }
@@ -94,21 +164,81 @@ static enum err check_args(struct slot *s, struct fault *reterr)
     return ERR_OK;
 }
 
-/* Follow-ups from other programs are checked before the job runs, not after its effects. */
-static enum err check_follow_ups(struct slot *s, struct fault *reterr)
+typedef enum err check_list_fn(const msgpack_object *list, struct spec_job *ret, size_t *ret_n,
+                               struct spec_fault *reterr);
+
+/* What comes next, from other programs, is checked before the job runs, not after its effects. */
+static enum err check_list(struct slot *s, struct slice *list, check_list_fn *check,
+                           struct fault *reterr)
 {
     struct mp_limits limits = MP_LIMITS_DEFAULT;
     struct spec_fault why;
-    msgpack_object then;
+    msgpack_object o;
     size_t n;
 
-    if (s->job.then.len == 0)
+    if (list->len == 0)
         return ERR_OK;
-    if (mp_parse(s->job.then, &limits, &s->zone, &then, reterr) != ERR_OK)
+    if (mp_parse(*list, &limits, &s->zone, &o, reterr) != ERR_OK)
         return reterr->err;
-    if (spec_follow_ups(&then, NULL, &n, &why) != ERR_OK) {
-        s->job.then = slice_of("", 0);
+    if (check(&o, NULL, &n, &why) != ERR_OK) {
+        *list = slice_of("", 0);
         return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
+    }
+    return ERR_OK;
+}
+
+static enum err take_retry(struct slot *s, struct fault *reterr)
+{
+    struct mp_limits limits = MP_LIMITS_DEFAULT;
+    struct place at = place_root("/retry");
+    struct spec_fault why;
+    msgpack_object o;
+
+    if (s->job.retry.len == 0)
+        return ERR_OK;
+    if (mp_parse(s->job.retry, &limits, &s->zone, &o, reterr) != ERR_OK)
+        return reterr->err;
+    if (spec_retry_parse(&o, &at, &s->retry, &why) != ERR_OK)
+        return fault_set(reterr, ERR_MALFORMED, 0, "%s: %s", why.pointer, why.text);
+    s->has_retry = true;
+    return ERR_OK;
+}
+
+static enum err check_job(struct slot *s, struct fault *reterr)
+{
+    enum err e = check_args(s, reterr);
+
+    if (e == ERR_OK)
+        e = check_list(s, &s->job.then, spec_follow_ups, reterr);
+    if (e == ERR_OK)
+        e = check_list(s, &s->job.chain, spec_chain, reterr);
+    return e == ERR_OK ? take_retry(s, reterr) : e;
+}
+
+/* Its follow-ups are told, as far as they can be read. */
+static enum err refuse_late(struct slot *s, struct fault *reterr)
+{
+    char when[CLOCK_RFC3339_SIZE];
+
+    (void)!check_job(s, reterr);
+    return fault_set(reterr, ERR_EXPIRED, 0, "it was to be begun before %s",
+                     clock_rfc3339(s->job.expires_ms, when));
+}
+
+/* A job must not kill one worker after the other, however many attempts it may have. */
+static enum err check_lost(struct slot *s, uint32_t counted, struct fault *reterr)
+{
+    const char *how = s->lost_text[0] != '\0' ? s->lost_text : LOST_TEXT;
+
+    if (counted > s->max_attempts) {
+        s->max_attempts = counted - 1;
+        return fault_set(reterr, ERR_CRASHED, 0, "no attempt left: attempt %u of %u: %s",
+                         counted - 1, counted - 1, how);
+    }
+    if (s->lost_now && s->lost >= s->sv->opt->crashes_max) {
+        s->max_attempts = counted - 1;
+        return fault_set(reterr, ERR_CRASHED, 0, "%u workers died with it (CRASHES_MAX): %s",
+                         s->lost, how);
     }
     return ERR_OK;
 }
@@ -123,16 +253,11 @@ static enum err admit(struct slot *s, struct fault *reterr)
         return reterr->err;
     }
     s->job.id = s->claim.id; /* the one that everybody else goes by */
-    if (check_args(s, reterr) != ERR_OK || check_follow_ups(s, reterr) != ERR_OK)
+    if (s->job.expires_ms > 0 && s->claim.claimed_ms >= s->job.expires_ms)
+        return refuse_late(s, reterr);
+    if (check_job(s, reterr) != ERR_OK)
         return reterr->err;
-    if (counted > s->max_attempts) {
-        s->max_attempts = counted - 1;
-        return fault_set(
-            reterr, ERR_CRASHED, 0,
-            "no attempt left: the worker died, or was lost, in the middle of attempt %u of %u",
-            counted - 1, counted - 1);
-    }
-    return ERR_OK;
+    return check_lost(s, counted, reterr);
 }
 
 static const struct step *run(struct flow *f)
@@ -144,13 +269,16 @@ static const struct step *run(struct flow *f)
     if (s->stop == SLOT_STOP_LOST || s->from_row)
         return &slot_step_judge;
     e = admit(s, &why);
-    if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
+    if (s->claim.cancelled || (e == ERR_OK && s->stop == SLOT_STOP_CANCEL))
+        e = fault_set(&why, ERR_CANCELED, 0, "cancelled before it was begun");
+    else if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
         e = fault_set(&why, ERR_CANCELED, 0, "the worker is draining");
     if (e == ERR_OK) {
         s->running = true;
         s->events.on_running(s->events.arg, s);
         if (!s->handler->own_deadline)
             s->wake_at_ms = clock_now_ms() + s->timeout_ms;
+        FAILPOINT("worker.effect");
         e = s->handler->start(s, &why);
     }
     if (e == ERR_OK)
@@ -166,11 +294,15 @@ void slot_done(struct slot *s, enum err e, const struct fault *why)
     must(s->running);
     s->running = false;
     s->wake_at_ms = 0;
+    if (e == ERR_OK)
+        FAILPOINT("worker.effected");
     if (e == ERR_CANCELED && s->stop == SLOT_STOP_TIMEOUT) {
         struct fault late;
 
         (void)fault_set(&late, ERR_TIMEOUT, 0, "not done within timeout_ms %u", s->timeout_ms);
         slot_failed(s, ERR_TIMEOUT, &late);
+    } else if (e == ERR_CANCELED && s->stop == SLOT_STOP_CANCEL) {
+        slot_failed(s, ERR_CANCELED, &(struct fault){.text = "cancelled while it ran"});
     } else if (e != ERR_OK) {
         slot_failed(s, e, why);
     }
@@ -205,6 +337,7 @@ static void ended(struct flow *f)
     free_outputs(s);
     buf_done(&s->item);
     buf_done(&s->result);
+    buf_done(&s->batch.then);
     msgpack_zone_destroy(&s->zone);
     free(s);
 }
@@ -284,6 +417,17 @@ void slot_stop(struct slot *s, enum slot_stop why)
         s->stop = why;
     if (first && s->running)
         s->handler->stop(s);
+}
+
+void slot_wake_later(struct slot *s)
+{
+    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
+}
+
+const struct step *slot_wait_then(struct slot *s, const struct step *next)
+{
+    slot_wake_later(s);
+    return flow_await(&s->flow, ERR_OK, next);
 }
 
 void slot_tick(struct slot *s, uint64_t now_ms)

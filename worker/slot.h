@@ -1,18 +1,23 @@
 /* slot: one claimed job from claim to settlement, and one flow that says how.
  *
- *     recall --> run --> judge --> record --> review --> follow --> settle --> (freed)
+ *     recall, note --> run --> judge --> record --> review --> follow, batch --> settle --> (freed)
  *        \         \        \____________________________________/
  *         \         \--- dropped: the lease was lost, nothing more is written
  *          \--> the row is terminal already (a worker died between row and settle): follow, settle
  *
- * recall looks the job up when this is not its first attempt. judge turns the outcome into a
+ * A job that was cancelled while it waited passes by its handler, and one that is too late
+ * (expires_ms) likewise: both are only recorded.
+ * recall looks the job up when this is not its first attempt, and note records the one before if it died
+ * with its worker. judge turns the outcome into a
  * verdict (verdict.h). record waits for PostgreSQL, review looks what the row says if it was not
  * taken, follow enqueues what `then` asks for, settle takes the job out of Redis: in this order, so that
  * a crash in between repeats work and loses none. Loop thread only. */
 #ifndef WORKER_SLOT_H
 #define WORKER_SLOT_H
 
+#include "queue/batch.h"
 #include "queue/consumer.h"
+#include "queue/crash_notes.h"
 #include "queue/spec.h"
 #include "shared/flow.h"
 #include "worker/services.h"
@@ -24,6 +29,7 @@ enum slot_stop {
     SLOT_STOP_NONE,
     SLOT_STOP_TIMEOUT, /* its timeout_ms is over */
     SLOT_STOP_DRAIN,   /* the worker ends: the job goes back */
+    SLOT_STOP_CANCEL,  /* somebody wants it no more: it ends as cancelled */
     SLOT_STOP_LOST,    /* the lease is gone: drop it */
 };
 
@@ -52,6 +58,8 @@ struct slot {
     msgpack_zone zone;
     msgpack_object args;
     uint32_t max_attempts, timeout_ms;
+    struct retry_policy retry;
+    bool has_retry;
     const struct handler *handler;
     void *work; /* the handler's own */
 
@@ -60,6 +68,10 @@ struct slot {
         wake_at_ms; /* monotonic; 0: none: deadline of a running attempt, or a wait before trying again */
     enum slot_stop stop;
     bool running, counted, idle, stale, from_row, unrecorded;
+    int flight;                         /* its place in the flight recorder */
+    unsigned lost;                      /* attempts that died with their worker */
+    bool lost_now;                      /* the last one did, and nobody has recorded it yet */
+    char lost_text[CRASH_TEXT_MAX + 1]; /* how */
 
     enum err err;
     struct fault why;
@@ -70,7 +82,12 @@ struct slot {
     enum job_state state; /* what judge decided */
     uint64_t delay_ms;
     bool release;
-    size_t follow_next;
+    size_t follow_next; /* of the job, then of its batch */
+    struct {
+        bool asked, over, closed;
+        struct batch_tally tally; /* over: this job was the last */
+        struct buf then;
+    } batch;
 };
 
 /* Takes on a claim: copies it and starts the flow. Gives NULL when memory is short (the caller releases it). */

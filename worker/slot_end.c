@@ -1,23 +1,13 @@
 #include "shared/clock.h"
 #include "shared/failpoint.h"
 #include "shared/json.h"
-#include "worker/follow.h"
 #include "worker/slot_internal.h"
 #include "worker/verdict.h"
 
-#define AGAIN_MS 250 /* between tries of what cannot be begun now */
-
-static step_fn judge, record, review, follow, settle, unrecorded;
+static step_fn judge, record, review, settle, unrecorded;
 const struct step slot_step_judge = {"judge", judge}, slot_step_settle = {"settle", settle},
                   slot_step_unrecorded = {"unrecorded", unrecorded};
-static const struct step S_RECORD = {"record", record}, S_REVIEW = {"review", review},
-                         S_FOLLOW = {"follow", follow};
-
-static const struct step *wait_then(struct slot *s, const struct step *next)
-{
-    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
-    return flow_await(&s->flow, ERR_OK, next);
-}
+static const struct step S_RECORD = {"record", record}, S_REVIEW = {"review", review};
 
 /* --- judge -------------------------------------------------------------------------------------- */
 
@@ -37,6 +27,10 @@ static void log_outcome(struct slot *s, enum verdict_kind kind)
         log_error(&s->log, "job.dead", LOG_S("type", s->job.type),
                   LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
                   LOG_S("error", err_name(s->err)), LOG_S("why", s->why.text));
+    else if (kind == VERDICT_CANCELLED || kind == VERDICT_EXPIRED)
+        log_info(&s->log, kind == VERDICT_CANCELLED ? "job.cancelled" : "job.expired",
+                 LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt),
+                 LOG_U("ms", ms), LOG_S("why", s->why.text));
     else
         log_info(&s->log, "job.released", LOG_S("type", s->job.type),
                  LOG_U("attempt", s->claim.attempt));
@@ -55,18 +49,21 @@ static const struct step *judge(struct flow *f)
         log_info(&s->log, "job.recalled", LOG_S("state", job_state_name(s->state)),
                  LOG_U("attempt", s->claim.attempt));
         if (job_decode(s->claim.item, &s->job, NULL) != ERR_OK)
-            s->job.then = slice_of("", 0);
-        return &S_FOLLOW;
+            memset(&s->job, 0, sizeof s->job);
+        s->job.id = s->claim.id;
+        return &slot_step_follow;
     }
     v = verdict_of(&(struct attempt_end){
         .err = s->err,
         .released = s->stop == SLOT_STOP_DRAIN && s->err == ERR_CANCELED,
+        .cancelled = s->claim.cancelled || s->stop == SLOT_STOP_CANCEL,
         .attempt = s->claim.attempt,
         .excused = s->claim.excused,
         .max_attempts = s->max_attempts,
         .retry_after_ms = s->retry_after_ms,
         .retry_base_ms = s->sv->opt->retry_base_ms,
         .retry_cap_ms = s->sv->opt->retry_cap_ms,
+        .retry = s->has_retry ? &s->retry : NULL,
     });
     s->delay_ms = v.delay_ms;
     s->release = v.kind == VERDICT_RELEASE;
@@ -87,6 +84,17 @@ static void on_recorded(void *arg, enum err e, bool applied)
     else if (e != ERR_CANCELED) /* then the worker ends, and says so once for all */
         log_error(&s->log, "job.unrecorded", LOG_S("error", err_name(e)));
     flow_wake(&s->flow, e);
+}
+
+/* While it is not certain that the lease still stands (this process was stopped, Redis is away)
+ * nothing is written: the job may be somebody else's by now. */
+static enum ledger_leave may_write(const void *arg)
+{
+    const struct slot *s = arg;
+
+    if (s->stop == SLOT_STOP_LOST)
+        return LEDGER_DROP;
+    return consumer_is_sure(s->consumer) ? LEDGER_WRITE : LEDGER_WAIT;
 }
 
 static struct slice result_json(struct slot *s, struct buf *out)
@@ -133,27 +141,28 @@ static enum err record_now(struct slot *s)
             .result_json = result_json(s, &json),
             .has_parent = s->job.has_parent,
             .parent = s->job.parent,
+            .has_batch = s->job.has_batch,
+            .batch = s->job.batch,
             .outputs = s->outputs,
             .n_outputs = ok ? s->n_outputs : 0,
+            .leave = may_write,
         },
         on_recorded, s);
 }
 
-/* While it is not certain that the lease still stands (this process was stopped, Redis is away)
- * nothing is written: the job may be somebody else's by now. */
 static const struct step *record(struct flow *f)
 {
     struct slot *s = slot_of(f);
     enum err e;
 
-    if (s->stop == SLOT_STOP_LOST)
+    if (may_write(s) == LEDGER_DROP)
         return flow_end(f);
-    if (!consumer_is_sure(s->consumer))
-        return wait_then(s, &S_RECORD);
+    if (may_write(s) == LEDGER_WAIT)
+        return slot_wait_then(s, &S_RECORD);
     FAILPOINT("worker.done");
     e = record_now(s);
     if (e == ERR_BUSY)
-        return wait_then(s, &S_RECORD);
+        return slot_wait_then(s, &S_RECORD);
     return flow_await(f, e, &S_REVIEW);
 }
 
@@ -168,84 +177,8 @@ static const struct step *review(struct flow *f)
     if (s->stop == SLOT_STOP_LOST)
         return flow_end(f);
     if (!s->stale)
-        return &S_FOLLOW;
-    return slot_ask_row(s) ? flow_await(f, ERR_OK, &S_FOLLOW) : &slot_step_settle;
-}
-
-/* --- follow ------------------------------------------------------------------------------------- */
-
-static void on_enqueued(void *arg, enum err e, const struct fault *why)
-{
-    struct slot *s = arg;
-
-    (void)why;
-    if (e == ERR_OK) {
-        FAILPOINT("worker.followed");
-        s->follow_next++;
-        flow_wake(&s->flow, ERR_OK);
-        return;
-    }
-    /* Fate unknown or refused: the id is fixed, so trying again makes no second job. The flow stays
-     * asleep until the tick. */
-    s->wake_at_ms = clock_now_ms() + AGAIN_MS;
-}
-
-static enum err follow_now(struct slot *s, struct follow_item *item, struct fault *reterr)
-{
-    return follow_build(
-        &(struct follow_parent){
-            .job = &s->job,
-            .queue = s->queue,
-            .state = s->state,
-            .attempt = s->claim.attempt,
-            .result = buf_slice(&s->result),
-            .error = s->err == ERR_OK ? NULL : err_name(s->err),
-            .error_text = s->err == ERR_OK ? NULL : s->why.text,
-        },
-        s->follow_next, item, reterr);
-}
-
-static const struct step *enqueue(struct slot *s, const struct follow_item *item)
-{
-    enum err e = producer_enqueue(s->sv->producer,
-                                  &(struct producer_job){.queue = item->queue,
-                                                         .priority = s->claim.priority,
-                                                         .id = item->id,
-                                                         .type = item->type,
-                                                         .item = buf_slice(&item->item)},
-                                  on_enqueued, s);
-
-    if (e == ERR_OK)
-        return flow_await(&s->flow, ERR_OK, &S_FOLLOW);
-    if (err_class(e) != ERR_CLASS_FINAL)
-        return wait_then(s, &S_FOLLOW);
-    log_error(&s->log, "job.follow_up_dropped", LOG_U("index", s->follow_next),
-              LOG_S("why", err_text(e)));
-    s->follow_next++;
-    return &S_FOLLOW;
-}
-
-static const struct step *follow(struct flow *f)
-{
-    struct slot *s = slot_of(f);
-    struct follow_item item = {0};
-    const struct step *next = &slot_step_settle;
-    struct fault why;
-    enum err e;
-
-    if (s->stop == SLOT_STOP_LOST)
-        return flow_end(f);
-    if ((s->stale && !s->from_row) || !job_state_is_terminal(s->state) || s->job.then.len == 0)
-        return &slot_step_settle;
-    while ((e = follow_now(s, &item, &why)) == ERR_OK && !item.due)
-        s->follow_next++;
-    if (e == ERR_OK) {
-        next = enqueue(s, &item);
-    } else if (e != ERR_NOT_FOUND) {
-        log_error(&s->log, "job.follow_up_dropped", LOG_S("why", why.text));
-    }
-    buf_done(&item.item);
-    return next;
+        return &slot_step_follow;
+    return slot_ask_row(s) ? flow_await(f, ERR_OK, &slot_step_follow) : &slot_step_settle;
 }
 
 /* --- settle ------------------------------------------------------------------------------------- */
@@ -256,6 +189,8 @@ static void on_settled(void *arg, enum err e)
 
     if (e != ERR_OK)
         log_debug(&s->log, "job.settle", LOG_S("error", err_name(e)));
+    else
+        FAILPOINT("worker.settled");
     flow_wake(&s->flow, ERR_OK);
 }
 
@@ -278,7 +213,7 @@ static const struct step *settle(struct flow *f)
     e = consumer_settle(s->consumer, &out, on_settled, s);
     if (e == ERR_STALE)
         return flow_end(f); /* a later claim of the same id has taken its place */
-    return e == ERR_OK ? flow_await(f, ERR_OK, NULL) : wait_then(s, &slot_step_settle);
+    return e == ERR_OK ? flow_await(f, ERR_OK, NULL) : slot_wait_then(s, &slot_step_settle);
 }
 
 /* The row could not be written although PostgreSQL answered: the attempt failed, and its reason is

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
 #include "api/idempotency.h"
+#include "api/job_answer.h"
 #include "api/reply.h"
 #include "api/verdict_reply.h"
 
@@ -35,7 +36,9 @@ static void reply_accepted(struct post *p, const struct fate *f)
     if (f->verdict->again)
         r.headers[r.n_headers++] = (struct reply_header){"idempotency-replayed", "true"};
     idempotency_done(p->rq, &p->idem, r.status, location, r.body);
-    reply_send(p->rq, &r);
+    /* Prefer: wait puts the answer off until the job has ended, or the time is over. */
+    if (!job_answer_posted(p->rq, p->job.queue, &f->verdict->id))
+        reply_send(p->rq, &r);
 }
 
 static void on_enqueued(void *arg, enum err e, const struct producer_verdict *v,

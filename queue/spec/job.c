@@ -69,6 +69,7 @@ TAKE(priority)
                            &value, at, ret);
 
     job->priority = (enum job_priority)value;
+    job->has_priority = true;
     return e;
 }
 
@@ -270,12 +271,28 @@ static const struct walk_field follow_up[] = {
 static const struct walk_field link_fields[] = {
     FIELDS_OF_ALL,
 };
+static const struct walk_field edit[] = {
+    {"args", take_args, false},
+    {"queue", take_queue, false},
+    {"priority", take_priority, false},
+    {"key", take_key, false},
+    {"max_attempts", take_max_attempts, false},
+    {"timeout_ms", take_timeout_ms, false},
+    {"retry", take_retry, false},
+    {"delay_ms", take_delay_ms, false},
+    {"run_at", take_run_at, false},
+    {"expires_in_ms", take_expires_in_ms, false},
+    {"expires_at", take_expires_at, false},
+    {"then", take_then, false},
+    {"chain", take_chain, false},
+};
 /* clang-format on */
 
 static const struct walk_table tables[] = {
     [SPEC_SUBMITTED] = {submitted, COUNT_OF(submitted)},
     [SPEC_FOLLOW_UP] = {follow_up, COUNT_OF(follow_up)},
     [SPEC_LINK] = {link_fields, COUNT_OF(link_fields)},
+    [SPEC_EDIT] = {edit, COUNT_OF(edit)},
 };
 
 static enum err fault_at_key(const struct place *at, const char *key, struct spec_fault *ret,
@@ -297,6 +314,8 @@ static enum err check_whole(const struct spec_job *job, const struct place *at,
         return fault_at_key(at, "run_at", ret, "cannot stand beside delay_ms");
     if (job->expires_in_ms > 0 && job->expires_at_ms > 0)
         return fault_at_key(at, "expires_at", ret, "cannot stand beside expires_in_ms");
+    if (job->type == NULL)
+        return ERR_OK; /* an edit: the job's own type has the say */
     place_text(&args_at, pointer, sizeof pointer);
     return job->type->check(job->args, pointer, ret);
 }
@@ -311,7 +330,7 @@ enum err spec_job_parse(const msgpack_object *o, enum spec_role role, const stru
     e = walk_map(o, tables[role], ret, at, reterr);
     if (e == ERR_OK)
         e = check_whole(ret, at, reterr);
-    if (e == ERR_OK && ret->queue[0] == '\0')
+    if (e == ERR_OK && ret->queue[0] == '\0' && ret->type != NULL)
         (void)slice_to_cstr(slice_str(ret->type->default_queue), ret->queue, sizeof ret->queue);
     return e;
 }

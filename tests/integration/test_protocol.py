@@ -119,7 +119,7 @@ def golden(name):
 
 
 def as_envelope(job, binary):
-    return {"v": 1, **{k: binary(uuid.UUID(v)) if k in ("id", "parent") else v for k, v in job.items()}}
+    return {"v": 1, **{k: binary(uuid.UUID(v)) if k in ("id", "parent", "batch") else v for k, v in job.items()}}
 
 
 def test_python_reads_and_writes_the_golden_vectors():

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "shared/clock.h"
 #include "shared/json.h"
 #include "worker/follow.h"
 
@@ -13,7 +14,7 @@
 
 struct rig {
     struct job job;
-    struct buf then, result;
+    struct buf then, chain, result;
     struct follow_item item;
     struct fault why;
 };
@@ -34,6 +35,7 @@ static int tear_down(void **state)
     struct rig *r = *state;
 
     buf_done(&r->then);
+    buf_done(&r->chain);
     buf_done(&r->result);
     buf_done(&r->item.item);
     free(r);
@@ -53,6 +55,7 @@ static enum err build(struct rig *r, enum job_state state, size_t index)
 
     return follow_build(&(struct follow_parent){.job = &r->job,
                                                 .queue = "media",
+                                                .priority = JOB_PRIORITY_HIGH,
                                                 .state = state,
                                                 .attempt = 3,
                                                 .result = buf_slice(&r->result),
@@ -142,6 +145,67 @@ static void what_the_user_wrote_is_left_alone(void **state)
                 "\"attempt\":3}}");
 }
 
+static void set_chain(struct rig *r, const char *json)
+{
+    buf_clear(&r->chain);
+    assert_int_equal(json_to_msgpack(slice_str(json), 16, &r->chain, &r->why), ERR_OK);
+    r->job.chain = buf_slice(&r->chain);
+}
+
+static void a_follow_up_may_say_how_it_is_to_run(void **state)
+{
+    struct rig *r = *state;
+    struct job job;
+
+    set_then(r, "[{\"type\":\"noop\",\"args\":{}},{\"type\":\"noop\",\"args\":{},\"priority\":"
+                "\"low\",\"key\":\"k\",\"max_attempts\":2,\"timeout_ms\":9,\"delay_ms\":500,"
+                "\"expires_in_ms\":700,\"retry\":{\"policy\":\"fixed\"},\"then\":[{\"type\":"
+                "\"noop\",\"args\":{}}]}]");
+    clock_fake(1, 1000);
+    assert_int_equal(build(r, JOB_SUCCEEDED, 0), ERR_OK);
+    assert_int_equal(r->item.priority, JOB_PRIORITY_HIGH);
+    assert_true(r->item.due_ms == 0);
+    assert_int_equal(build(r, JOB_SUCCEEDED, 1), ERR_OK);
+    clock_fake(0, 0);
+    assert_int_equal(r->item.priority, JOB_PRIORITY_LOW);
+    assert_true(r->item.due_ms == 1500);
+    assert_int_equal(job_decode(buf_slice(&r->item.item), &job, &r->why), ERR_OK);
+    assert_true(slice_is(job.key, "k") && job.expires_ms == 1700);
+    assert_int_equal(job.max_attempts, 2);
+    assert_int_equal(job.timeout_ms, 9);
+    assert_int_equal((uint8_t)job.retry.ptr[0], 0x81);
+    assert_int_equal((uint8_t)job.then.ptr[0], 0x91);
+    assert_int_equal(job.chain.len, 0);
+}
+
+static void a_chain_goes_link_by_link_while_all_succeed(void **state)
+{
+    struct rig *r = *state;
+    struct uuid second;
+    struct job job;
+
+    set_then(r, "[{\"type\":\"noop\",\"args\":{}}]");
+    set_chain(r, "[" HOOK "},{\"type\":\"noop\",\"args\":{},\"queue\":\"q\"}]");
+    assert_int_equal(build(r, JOB_SUCCEEDED, 0), ERR_OK);
+    second = r->item.id;
+    assert_int_equal(build(r, JOB_SUCCEEDED, 1), ERR_OK);
+    assert_true(r->item.due && !uuid_eq(&second, &r->item.id));
+    assert_string_equal(r->item.type, "webhook");
+    assert_int_equal(job_decode(buf_slice(&r->item.item), &job, &r->why), ERR_OK);
+    assert_int_equal((uint8_t)job.chain.ptr[0], 0x91);
+    assert_int_equal(job.then.len, 0);
+    assert_int_equal(build(r, JOB_SUCCEEDED, 2), ERR_NOT_FOUND);
+    assert_int_equal(build(r, JOB_DEAD, 1), ERR_OK);
+    assert_false(r->item.due);
+    assert_int_equal(build(r, JOB_CANCELLED, 1), ERR_OK);
+    assert_false(r->item.due);
+    r->job.then = r->job.chain = SLICE_LIT("");
+    set_chain(r, "[{\"type\":\"noop\",\"args\":{}}]");
+    assert_int_equal(build(r, JOB_SUCCEEDED, 0), ERR_OK);
+    assert_int_equal(job_decode(buf_slice(&r->item.item), &job, &r->why), ERR_OK);
+    assert_int_equal(job.chain.len, 0);
+}
+
 static void building_it_twice_makes_the_same_job(void **state)
 {
     AUTO(buf_done) struct buf first = {0};
@@ -187,6 +251,8 @@ int main(void)
         TEST(a_follow_up_is_due_by_how_its_parent_ended),
         TEST(a_webhook_without_a_body_is_told_what_came_of_it),
         TEST(what_the_user_wrote_is_left_alone),
+        TEST(a_follow_up_may_say_how_it_is_to_run),
+        TEST(a_chain_goes_link_by_link_while_all_succeed),
         TEST(building_it_twice_makes_the_same_job),
         TEST(there_is_an_end_and_an_answer_for_nonsense),
     };

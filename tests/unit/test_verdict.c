@@ -11,6 +11,32 @@
 #define BASE 1000u
 #define CAP  60000u
 
+static void what_is_to_be_cancelled_ends_so_unless_it_has_succeeded(void **state)
+{
+    static const struct {
+        enum err err;
+        bool released;
+        enum verdict_kind want;
+    } table[] = {
+        {ERR_OK, false, VERDICT_SUCCEEDED},       {ERR_CANCELED, false, VERDICT_CANCELLED},
+        {ERR_CANCELED, true, VERDICT_CANCELLED},  {ERR_TIMEOUT, false, VERDICT_CANCELLED},
+        {ERR_REJECTED, false, VERDICT_CANCELLED}, {ERR_EXPIRED, false, VERDICT_CANCELLED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_int_equal(verdict_of(&(struct attempt_end){.err = table[i].err,
+                                                          .released = table[i].released,
+                                                          .cancelled = true,
+                                                          .attempt = 1,
+                                                          .max_attempts = 5,
+                                                          .retry_after_ms = -1})
+                             .kind,
+                         table[i].want);
+    assert_int_equal(verdict_state(VERDICT_CANCELLED), JOB_CANCELLED);
+    assert_int_equal(verdict_state(VERDICT_EXPIRED), JOB_EXPIRED);
+}
+
 static void an_end_leads_to_its_verdict(void **state)
 {
     static const struct {
@@ -38,6 +64,7 @@ static void an_end_leads_to_its_verdict(void **state)
         {"final: forbidden", ERR_FORBIDDEN, false, 1, 0, 100, VERDICT_DEAD},
         {"final: too big", ERR_TOO_BIG, false, 1, 0, 100, VERDICT_DEAD},
         {"final: unsupported", ERR_UNSUPPORTED, false, 1, 0, 100, VERDICT_DEAD},
+        {"too late", ERR_EXPIRED, false, 1, 0, 100, VERDICT_EXPIRED},
         {"not understood", ERR_INTERNAL, false, 1, 0, 2, VERDICT_RETRY},
         {"stopped, but not by a drain", ERR_CANCELED, false, 1, 0, 2, VERDICT_RETRY},
         {"out of memory", ERR_NOMEM, false, 1, 0, 2, VERDICT_RETRY},
@@ -92,6 +119,47 @@ static void the_wait_grows_with_the_attempts_that_count(void **state)
     }
 }
 
+static void a_job_may_have_a_policy_of_its_own(void **state)
+{
+    static const struct {
+        const char *what;
+        struct retry_policy policy;
+        uint32_t attempt;
+        int64_t retry_after_ms;
+        uint64_t least, most;
+    } table[] = {
+        {"fixed", {RETRY_FIXED, 700, 0, 0, {0}, 0}, 9, -1, 700, 700},
+        {"fixed, the worker's base", {RETRY_FIXED, 0, 0, 0, {0}, 0}, 3, -1, BASE, BASE},
+        {"fixed, half to chance", {RETRY_FIXED, 700, 0, 50, {0}, 0}, 1, -1, 350, 700},
+        {"all to chance", {RETRY_FIXED, 700, 0, 100, {0}, 0}, 1, -1, 0, 700},
+        {"doubled", {RETRY_EXPONENTIAL, 10, 1000, 0, {0}, 0}, 4, -1, 80, 80},
+        {"its cap", {RETRY_EXPONENTIAL, 10, 1000, 0, {0}, 0}, 60, -1, 1000, 1000},
+        {"the worker's cap", {RETRY_EXPONENTIAL, 10, 0, 0, {0}, 0}, 99, -1, CAP, CAP},
+        {"first of a list", {RETRY_LIST, 0, 0, 0, {5, 60}, 2}, 1, -1, 5, 5},
+        {"second of a list", {RETRY_LIST, 0, 0, 0, {5, 60}, 2}, 2, -1, 60, 60},
+        {"past the list", {RETRY_LIST, 0, 0, 0, {5, 60}, 2}, 50, -1, 60, 60},
+        {"the peer asks for more", {RETRY_LIST, 0, 0, 0, {5, 60}, 2}, 1, 900, 900, 900},
+        {"the peer asks for less", {RETRY_FIXED, 700, 0, 0, {0}, 0}, 1, 20, 700, 700},
+    };
+
+    (void)state;
+    rand_seed(1);
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct verdict v =
+            verdict_of(&(struct attempt_end){.err = ERR_BUSY,
+                                             .attempt = table[i].attempt,
+                                             .max_attempts = 100,
+                                             .retry_after_ms = table[i].retry_after_ms,
+                                             .retry_base_ms = BASE,
+                                             .retry_cap_ms = CAP,
+                                             .retry = &table[i].policy});
+
+        assert_int_equal(v.kind, VERDICT_RETRY);
+        if (v.delay_ms < table[i].least || v.delay_ms > table[i].most)
+            fail_msg("%s: %llu ms", table[i].what, (unsigned long long)v.delay_ms);
+    }
+}
+
 static void a_verdict_is_a_state_of_the_job(void **state)
 {
     (void)state;
@@ -108,7 +176,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_end_leads_to_its_verdict),
+        cmocka_unit_test(what_is_to_be_cancelled_ends_so_unless_it_has_succeeded),
         cmocka_unit_test(the_wait_grows_with_the_attempts_that_count),
+        cmocka_unit_test(a_job_may_have_a_policy_of_its_own),
         cmocka_unit_test(a_verdict_is_a_state_of_the_job),
     };
 

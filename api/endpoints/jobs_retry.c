@@ -1,0 +1,339 @@
+/* POST /v1/jobs/{id}/retry: runs one job again that is dead, cancelled or expired, as it was or edited.
+ * POST /v1/jobs/retry: many, by filter, perhaps spread over time; or only counted.
+ *
+ * parse -> redrive (queue/redrive.h) -> reply. */
+#include "api/api.h"
+#include "api/endpoints/endpoints.h"
+#include "api/reply.h"
+#include "queue/redrive.h"
+#include "queue/spec/walk.h"
+#include "shared/json.h"
+
+#define LIMIT_DEFAULT 1000
+
+/* A JSON body as msgpack. */
+struct body {
+    struct buf packed;
+    msgpack_zone zone;
+    bool has_zone;
+    msgpack_object root;
+};
+
+static void body_done(struct body *b)
+{
+    if (b->has_zone)
+        msgpack_zone_destroy(&b->zone);
+    buf_done(&b->packed);
+}
+
+/* Answers when it cannot be read. */
+static bool body_read(struct request *rq, struct body *b)
+{
+    struct mp_limits limits = {
+        .max_depth = JOB_DEPTH_MAX, .max_items = JOB_VALUES_MAX, .max_bytes = JOB_ITEM_MAX};
+    struct fault why;
+
+    if (request_header(rq, "content-type").len > 0 &&
+        !request_is_of_type(rq, "application/json")) {
+        reply_problem(rq, 415, NULL, "the body must be application/json");
+        return false;
+    }
+    if (json_to_msgpack(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max, &b->packed,
+                        &why) != ERR_OK) {
+        reply_problem(rq, 400, NULL, "%s", why.text);
+        return false;
+    }
+    b->has_zone = msgpack_zone_init(&b->zone, 1024);
+    if (!b->has_zone) {
+        reply_problem(rq, 503, NULL, "no memory for the request");
+        return false;
+    }
+    if (mp_parse(buf_slice(&b->packed), &limits, &b->zone, &b->root, &why) != ERR_OK) {
+        reply_problem(rq, why.err == ERR_TOO_BIG ? 413 : 400, NULL, "%s", why.text);
+        return false;
+    }
+    return true;
+}
+
+static struct redrive_parts parts_of(const struct api *api)
+{
+    return (struct redrive_parts){
+        .redis = api->redis, .pg = api->pg, .producer = api->producer};
+}
+
+static void refuse_spec(struct request *rq, const struct spec_fault *why)
+{
+    reply_problem(rq, 422, why->pointer, "%s %s", why->pointer, why->text);
+}
+
+/* --- one ------------------------------------------------------------------------------------- */
+
+struct retry_one {
+    struct request *rq;
+    struct uuid id;
+    struct body body;
+    struct spec_job edit;
+};
+
+static void retry_one_free(struct retry_one *r)
+{
+    body_done(&r->body);
+    free(r);
+}
+
+static void reply_redriven(struct request *rq, const struct uuid *id,
+                           const struct redrive_result *result)
+{
+    char text[UUID_TEXT_SIZE], location[sizeof text + 16], body[320];
+    int n;
+
+    (void)snprintf(location, sizeof location, "/v1/jobs/%s", uuid_text(id, text));
+    n = snprintf(
+        body, sizeof body,
+        "{\"id\":\"%s\",\"state\":\"%s\",\"queue\":\"%s\",\"attempt\":%u,\"url\":\"%s\"}", text,
+        job_state_name(result->state), result->queue, result->attempt, location);
+    reply_send(rq, &(struct reply){.status = 202,
+                                   .content_type = "application/json",
+                                   .body = slice_of(body, (size_t)n),
+                                   .headers = {{"location", location}},
+                                   .n_headers = 1});
+}
+
+static void on_redriven(void *arg, const struct redrive_result *result)
+{
+    struct retry_one *r = arg;
+
+    if (result->err == ERR_OK)
+        reply_redriven(r->rq, &r->id, result);
+    else if (result->err == ERR_NOT_FOUND)
+        reply_problem(r->rq, 404, NULL, "there is no such job");
+    else if (result->err == ERR_STALE || result->err == ERR_BUSY)
+        reply_problem(r->rq, 409, NULL, "%s; only dead, cancelled and expired jobs run again",
+                      result->why.text);
+    else if (result->err == ERR_MALFORMED)
+        reply_problem(r->rq, 422, result->pointer, "%s %s", result->pointer, result->why.text);
+    else
+        reply_unavailable(r->rq, "the job cannot be run again now", result->err);
+    retry_one_free(r);
+}
+
+/* An empty body: as it was. Answers when it cannot be read. */
+static bool read_edit(struct retry_one *r)
+{
+    struct spec_fault why;
+
+    if (r->rq->body.len == 0)
+        return true;
+    if (!body_read(r->rq, &r->body))
+        return false;
+    if (redrive_edit_parse(&r->body.root, &r->edit, &why) == ERR_OK)
+        return true;
+    refuse_spec(r->rq, &why);
+    return false;
+}
+
+static void retry_one(struct request *rq)
+{
+    struct redrive_parts parts = parts_of(rq->api);
+    struct retry_one *r;
+    enum err e;
+
+    r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        reply_problem(rq, 503, NULL, "no memory for the request");
+        return;
+    }
+    r->rq = rq;
+    if (!uuid_parse(rq->params[0], &r->id)) {
+        reply_problem(rq, 404, NULL, "there is no such job: an id is a UUID");
+        retry_one_free(r);
+        return;
+    }
+    if (!read_edit(r)) {
+        retry_one_free(r);
+        return;
+    }
+    e = redrive_job(&parts, &r->id, rq->body.len > 0 ? &r->edit : NULL, on_redriven, r);
+    if (e == ERR_OK)
+        return;
+    reply_unavailable(rq, "the job cannot be run again now", e);
+    retry_one_free(r);
+}
+
+/* --- many ------------------------------------------------------------------------------------ */
+
+struct retry_many {
+    struct request *rq;
+    struct body body;
+    struct redrive_many what;
+    char queue[JOB_NAME_MAX + 1], type[JOB_NAME_MAX + 1], state[16], error[32];
+};
+
+static void retry_many_free(struct retry_many *r)
+{
+    body_done(&r->body);
+    free(r);
+}
+
+#define TAKE(name)                                                                          \
+    static enum err take_##name(void *out, const msgpack_object *v, const struct place *at, \
+                                struct spec_fault *ret)
+
+TAKE(queue)
+{
+    struct retry_many *r = out;
+    struct slice name;
+    enum err e = walk_name(v, &name, at, ret);
+
+    if (e == ERR_OK && slice_to_cstr(name, r->queue, sizeof r->queue))
+        r->what.filter.queue = r->queue;
+    return e;
+}
+
+TAKE(type)
+{
+    struct retry_many *r = out;
+    struct slice name;
+    enum err e = walk_name(v, &name, at, ret);
+
+    if (e == ERR_OK && slice_to_cstr(name, r->type, sizeof r->type))
+        r->what.filter.type = r->type;
+    return e;
+}
+
+TAKE(state)
+{
+    static const struct walk_word words[] = {
+        {"dead", JOB_DEAD}, {"cancelled", JOB_CANCELLED}, {"expired", JOB_EXPIRED}};
+    struct retry_many *r = out;
+    int state = JOB_DEAD;
+    enum err e = walk_word(v, (struct walk_words){words, COUNT_OF(words), COUNT_OF(words)},
+                           &state, at, ret);
+
+    (void)snprintf(r->state, sizeof r->state, "%s", job_state_name((enum job_state)state));
+    r->what.filter.state = r->state;
+    return e;
+}
+
+TAKE(error)
+{
+    struct retry_many *r = out;
+    struct slice name;
+    enum err e = walk_line(v, sizeof r->error - 1, &name, at, ret);
+
+    if (e == ERR_OK && slice_to_cstr(name, r->error, sizeof r->error))
+        r->what.filter.error = r->error;
+    return e;
+}
+
+TAKE(batch)
+{
+    struct retry_many *r = out;
+
+    if (v->type != MSGPACK_OBJECT_STR || !uuid_parse(mp_as_slice(v), &r->what.filter.batch))
+        return walk_fault(at, ret, "must be a UUID");
+    r->what.filter.has_batch = true;
+    return ERR_OK;
+}
+
+TAKE(filter)
+{
+    static const struct walk_field fields[] = {{"state", take_state, true},
+                                               {"queue", take_queue, false},
+                                               {"type", take_type, false},
+                                               {"error", take_error, false},
+                                               {"batch", take_batch, false}};
+
+    return walk_map(v, WALK_TABLE(fields), out, at, ret);
+}
+
+TAKE(limit)
+{
+    struct retry_many *r = out;
+
+    return walk_uint(v, 1, REDRIVE_LIMIT_MAX, &r->what.limit, at, ret);
+}
+
+TAKE(per_second)
+{
+    struct retry_many *r = out;
+    double n = 0;
+
+    if (v->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        n = (double)v->via.u64;
+    else if (v->type == MSGPACK_OBJECT_FLOAT64)
+        n = v->via.f64;
+    if (!(n >= 0.001 && n <= 1e6))
+        return walk_fault(at, ret, "must be a number from 0.001 to 1000000");
+    r->what.per_second = n;
+    return ERR_OK;
+}
+
+TAKE(dry_run)
+{
+    struct retry_many *r = out;
+
+    return walk_bool(v, &r->what.dry_run, at, ret);
+}
+
+static const struct walk_field many_fields[] = {
+    {"filter", take_filter, true},
+    {"limit", take_limit, false},
+    {"per_second", take_per_second, false},
+    {"dry_run", take_dry_run, false},
+};
+
+static void on_many(void *arg, const struct redrive_many_result *result)
+{
+    AUTO(buf_done) struct buf out = {0};
+    struct retry_many *r = arg;
+
+    if (result->err != ERR_OK && result->n == 0) {
+        reply_unavailable(r->rq, "the jobs cannot be run again now", result->err);
+    } else {
+        buf_addf(&out, "{\"%s\":%zu,\"more\":%s", r->what.dry_run ? "matched" : "redriven",
+                 result->n, result->more ? "true" : "false");
+        if (result->err != ERR_OK)
+            buf_addf(&out, ",\"error\":\"%s\"", err_name(result->err));
+        buf_add_char(&out, '}');
+        reply_json(r->rq, 200, &out);
+    }
+    retry_many_free(r);
+}
+
+static void retry_many(struct request *rq)
+{
+    struct redrive_parts parts = parts_of(rq->api);
+    struct place at = place_root("");
+    struct retry_many *r = calloc(1, sizeof *r);
+    struct spec_fault why;
+    enum err e;
+
+    if (r == NULL) {
+        reply_problem(rq, 503, NULL, "no memory for the request");
+        return;
+    }
+    r->rq = rq;
+    r->what.limit = LIMIT_DEFAULT;
+    if (!body_read(rq, &r->body)) {
+        retry_many_free(r);
+        return;
+    }
+    if (walk_map(&r->body.root, WALK_TABLE(many_fields), r, &at, &why) != ERR_OK) {
+        refuse_spec(rq, &why);
+        retry_many_free(r);
+        return;
+    }
+    e = redrive_many(&parts, &r->what, on_many, r);
+    if (e == ERR_OK)
+        return;
+    reply_unavailable(rq, "the jobs cannot be run again now", e);
+    retry_many_free(r);
+}
+
+const struct endpoint endpoint_job_retry = {.method = "POST",
+                                            .pattern = "/v1/jobs/{id}/retry",
+                                            .body = BODY_BUFFERED,
+                                            .on_end = retry_one};
+const struct endpoint endpoint_jobs_retry = {
+    .method = "POST", .pattern = "/v1/jobs/retry", .body = BODY_BUFFERED, .on_end = retry_many};
