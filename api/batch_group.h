@@ -30,7 +30,7 @@ MUST_USE enum err batch_group_add(struct batch_group *g, struct submission *job)
 /* Calls back exactly once, perhaps at once. */
 void batch_group_open(struct batch_group *g, struct api *api,
                       void (*on_open)(void *arg, enum err e), void *arg);
-/* This one was refused for certain. */
+/* This one was refused for certain, or the holder of its unique key stands in its place. */
 void batch_group_gone(struct batch_group *g, const struct uuid *job);
 /* All have been judged. Calls back exactly once, perhaps at once. */
 void batch_group_over(struct batch_group *g, void (*on_over)(void *arg), void *arg);

@@ -146,7 +146,8 @@ static void on_judged(void *arg, enum err e, const struct producer_verdict *v,
         m->verdict = *v;
     m->batch->accepted += e == ERR_OK;
     m->batch->refused += m->judged && e != ERR_OK;
-    if (m->judged && e != ERR_OK)
+    if (m->judged &&
+        (e != ERR_OK || !uuid_eq(&v->id, &m->job.id))) /* or another has its place */
         batch_group_gone(&m->batch->group, &m->job.id);
     end_one(m->batch);
 }

@@ -195,6 +195,22 @@ def test_jobs_that_are_refused_do_not_belong_to_the_batch(stack, receiver):
     stack.client.quiet()
 
 
+def test_a_job_whose_key_is_held_by_another_is_not_waited_for(stack, receiver):
+    later = noop(unique={"key": "kept"}, delay_ms=3600000)
+    holder = stack.client.submit(later)
+    hook = {"type": "webhook", "args": {"url": receiver.url()}, "on": "always"}
+    jobs = [noop(), {**later, "unique": {"key": "kept", "policy": "keep"}}, {**later, "unique": {"key": "kept", "policy": "replace"}}]
+    status, _, body = post_batch(stack, jobs, [hook])
+    assert status == 202 and [r["id"] for r in body["results"][1:]] == [holder, holder]
+    told = followed(stack, body["batch"])
+    assert (told["state"], told["total"], told["left"]) == ("succeeded", 1, 0)
+    # what took the holder's place came with the batch, so it is replaced no more
+    assert stack.post_json("/v1/jobs", {**later, "unique": {"key": "kept", "policy": "replace"}})[0] == 409
+    stack.client.until(lambda: receiver.requests(), "the webhook")
+    assert stack.request("POST", f"/v1/jobs/{holder}/cancel")[0] in (200, 202)
+    stack.client.quiet()
+
+
 def test_a_batch_with_a_key_is_one_batch(stack, receiver):
     hook = {"type": "webhook", "args": {"url": receiver.url()}, "on": "always"}
     first = post_batch(stack, [noop()] * 3, [hook], headers={"idempotency-key": "batch-1"})
