@@ -3,6 +3,7 @@
 static const struct handler *const handlers[] = {
     &handler_noop,
     &handler_image,
+    &handler_image_info,
     &handler_webhook,
     &handler_email,
 };

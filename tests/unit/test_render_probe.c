@@ -107,7 +107,7 @@ static const struct {
      ERR_TOO_BIG, "17000 x 17000"},
 
     /* Strangers are named. */
-    {B("II*\0\x08\0\0\0"), ERR_UNSUPPORTED, "the source is TIFF; JPEG, PNG"},
+    {B("II*\0\x08\0\0\0"), ERR_MALFORMED, "broken tiff: a directory lies outside"},
     {B("%PDF-1.7"), ERR_UNSUPPORTED, "PDF"},
     {B("<svg xmlns="), ERR_UNSUPPORTED, "SVG"},
     {B("\0\0\0\x18"

@@ -37,6 +37,8 @@ static const struct {
     {"avif[Q=90,effort=0]", IMAGE_AVIF},
     {"avif[lossless,effort=0]", IMAGE_AVIF},
     {"gif", IMAGE_GIF},
+    {"tiff", IMAGE_TIFF},
+    {"tiff[compression=lzw,predictor=none]", IMAGE_TIFF},
 };
 static const enum image_format written[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_AVIF};
 
@@ -100,7 +102,8 @@ static void an_output_without_format_keeps_the_sources(void **state)
                 {"png", IMAGE_PNG},
                 {"webp", IMAGE_WEBP},
                 {"avif[effort=0]", IMAGE_AVIF},
-                {"gif", IMAGE_WEBP}};
+                {"gif", IMAGE_GIF},
+                {"tiff", IMAGE_TIFF}};
     VipsImage *im = quarters(40, 30);
     (void)state;
 
@@ -286,7 +289,7 @@ static enum err render_limited(uint64_t pixels, uint64_t output_pixels, const ch
 {
     struct buf args = {0};
     char json[1024];
-    struct wire_order order = {.id = 1, .pixels = pixels, .output_pixels = output_pixels};
+    struct wire_order order = {.id = 1, .pixels = pixels, .output_pixels = output_pixels, .frames = 500};
 
     (void)snprintf(json, sizeof json, "{'source': {'path': 'x'}, 'outputs': %s}", outputs);
     json_pack(json, &args);
@@ -351,7 +354,7 @@ static void args_that_break_the_rules_are_refused_by_their_pointer(void **state)
     struct wire_report r;
     (void)state;
 
-    assert_int_equal(render((struct bytes){"x", 1}, "[{'name': 'a', 'format': 'tiff'}]", &r),
+    assert_int_equal(render((struct bytes){"x", 1}, "[{'name': 'a', 'format': 'bmp'}]", &r),
                      ERR_MALFORMED);
     assert_non_null(strstr(r.text, "/args/outputs/0/format"));
 }
@@ -386,7 +389,7 @@ static void progress_rises_and_is_not_a_flood(void **state)
     VipsImage *im = noise(2000, 1500, 3);
     struct bytes b = encode(im, "png[compression=1]");
     struct buf args = {0};
-    struct wire_order order = {.pixels = 100000000, .output_pixels = 100000000};
+    struct wire_order order = {.pixels = 100000000, .output_pixels = 100000000, .frames = 500};
     struct seen seen = {0};
     struct wire_report r;
     (void)state;
