@@ -134,7 +134,8 @@ static void gravity_says_where_the_inner_rectangle_lies(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(places); i++) {
         struct plan_point at =
-            plan_place((struct plan_size){21, 15}, (struct plan_size){10, 10}, &(struct image_anchor){.at = places[i].g});
+            plan_place((struct plan_size){21, 15}, (struct plan_size){10, 10},
+                       &(struct image_anchor){.at = places[i].g});
 
         assert_int_equal(at.x, places[i].x);
         assert_int_equal(at.y, places[i].y);
@@ -200,12 +201,11 @@ static void add_output(struct rig *r, uint32_t w, uint32_t h, int fit)
 
 static enum err make(struct rig *r, uint32_t w, uint32_t h, uint64_t max)
 {
-    return plan_make(&r->spec,
-                     &(struct plan_source){.displayed = {w, h},
-                                           .format = IMAGE_JPEG,
-                                           .frames = 1,
-                                           .output_pixels = max},
-                     &r->plan, &r->why);
+    return plan_make(
+        &r->spec,
+        &(struct plan_source){
+            .displayed = {w, h}, .format = IMAGE_JPEG, .frames = 1, .output_pixels = max},
+        &r->plan, &r->why);
 }
 
 static void five_widths_make_a_pyramid(void **state)

@@ -112,7 +112,7 @@ static const struct {
     {B("<svg xmlns="), ERR_UNSUPPORTED, "SVG"},
     {B("\0\0\0\x18"
        "ftypheic\0\0\0\0mif1heic"),
-     ERR_UNSUPPORTED, "HEIC"},
+     ERR_MALFORMED, "broken heif: it holds no picture"},
     {B("\0\0\0\x18"
        "ftypmp42\0\0\0\0mp42isom"),
      ERR_UNSUPPORTED, "MP4"},

@@ -109,7 +109,8 @@ static void a_full_report_is_read_as_written(void **state)
     (void)state;
 
     for (uint32_t i = 0; i < WIRE_OUTPUTS_MAX; i++)
-        m.outputs[i] = (struct wire_output){i, IMAGE_AVIF, UINT32_MAX, i + 1, i, 100, UINT64_MAX};
+        m.outputs[i] =
+            (struct wire_output){i, IMAGE_AVIF, UINT32_MAX, i + 1, i, 100, UINT64_MAX};
     wire_add_report(&b, &m);
     assert_int_equal(read_back(&b, &got), ERR_OK);
     assert_int_equal(got.kind, WIRE_REPORT);

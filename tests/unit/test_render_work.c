@@ -98,12 +98,9 @@ static void an_output_without_format_keeps_the_sources(void **state)
     static const struct {
         const char *suffix;
         enum image_format want;
-    } rows[] = {{"jpg", IMAGE_JPEG},
-                {"png", IMAGE_PNG},
-                {"webp", IMAGE_WEBP},
-                {"avif[effort=0]", IMAGE_AVIF},
-                {"gif", IMAGE_GIF},
-                {"tiff", IMAGE_TIFF}};
+    } rows[] = {{"jpg", IMAGE_JPEG},  {"png", IMAGE_PNG},
+                {"webp", IMAGE_WEBP}, {"avif[effort=0]", IMAGE_AVIF},
+                {"gif", IMAGE_GIF},   {"tiff", IMAGE_TIFF}};
     VipsImage *im = quarters(40, 30);
     (void)state;
 
@@ -289,7 +286,8 @@ static enum err render_limited(uint64_t pixels, uint64_t output_pixels, const ch
 {
     struct buf args = {0};
     char json[1024];
-    struct wire_order order = {.id = 1, .pixels = pixels, .output_pixels = output_pixels, .frames = 500};
+    struct wire_order order = {
+        .id = 1, .pixels = pixels, .output_pixels = output_pixels, .frames = 500};
 
     (void)snprintf(json, sizeof json, "{'source': {'path': 'x'}, 'outputs': %s}", outputs);
     json_pack(json, &args);

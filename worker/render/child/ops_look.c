@@ -141,8 +141,11 @@ static int in_lch(VipsImage **im, const double mul[3], const double add[3])
 
 static int brightness(VipsImage **im, const struct image_op *op, struct ops_memo *memo)
 {
+    double a = op->u.adjust.amount;
+
     (void)memo;
-    return in_lch(im, (double[]){op->u.adjust.amount, 1, 1}, (double[]){0, 0, 0});
+    /* What gets darker has less colour, too: black has none. */
+    return in_lch(im, (double[]){a, a < 1 ? a : 1, 1}, (double[]){0, 0, 0});
 }
 LOOK(ops_brightness, brightness)
 
