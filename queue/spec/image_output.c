@@ -193,12 +193,16 @@ static enum err check_output(const struct image_output *o, const msgpack_object 
                              const struct place *at, struct spec_fault *ret)
 {
     struct place candidates = place_key(at, SLICE_LIT("candidates"));
+    struct place max_bytes = place_key(at, SLICE_LIT("max_bytes"));
     enum err e = check_belongings(o, v, at, ret);
 
     if (e == ERR_OK)
         e = check_effort(o, at, ret);
     if (e == ERR_OK && o->candidates != 0 && !o->is_auto)
         return walk_fault(&candidates, ret, "needs \"format\": \"auto\"");
+    if (e == ERR_OK && o->max_bytes > 0 && (o->how.lossless || o->how.near_lossless > 0))
+        return walk_fault(&max_bytes, ret,
+                          "does not go with lossless: there is no quality to lower");
     return e;
 }
 
