@@ -44,6 +44,20 @@ static enum err take_font(void *out, const msgpack_object *v, const struct place
     return e;
 }
 
+/* Of spaces there is nothing to draw. */
+static enum err check_text(const struct image_op *op, const struct place *at,
+                           struct spec_fault *ret)
+{
+    struct place text = place_key(at, SLICE_LIT("text"));
+    struct slice s = op->u.text.text;
+
+    for (size_t i = 0; i < s.len; i++) {
+        if ((uint8_t)s.ptr[i] > ' ' && s.ptr[i] != 127)
+            return ERR_OK;
+    }
+    return walk_fault(&text, ret, "must have more than spaces");
+}
+
 static const struct image_field text_fields[] = {
     {.name = "text",
      .kind = FIELD_TEXT,
@@ -108,7 +122,7 @@ static const struct image_op_row rows[] = {
                 .gravity = {.at = IMAGE_SOUTHEAST},
                 .opacity = 1}}},
      IMAGE_FIELDS(text_fields),
-     NULL},
+     check_text},
     {"watermark",
      {IMAGE_OP_WATERMARK, {.watermark = {.gravity = {.at = IMAGE_SOUTHEAST}, .opacity = 1}}},
      IMAGE_FIELDS(watermark_fields),

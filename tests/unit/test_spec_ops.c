@@ -186,6 +186,7 @@ static void operations_say_what_they_lack(void **state)
         {OPS("{\"hue\": {}}"), AT "hue/degrees", "is required"},
         {OPS("{\"tint\": {}}"), AT "tint/colour", "is required"},
         {OPS("{\"text\": {}}"), AT "text/text", "is required"},
+        {OPS("{\"text\": {\"text\": \" \\n\"}}"), AT "text/text", "must have more than spaces"},
         {OPS("{\"watermark\": {}}"), AT "watermark/source", "is required"},
         {OPS("{\"watermark\": {\"source\": {}}}"), AT "watermark/source",
          "must have exactly one of upload, url, path"},

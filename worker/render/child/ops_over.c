@@ -175,13 +175,14 @@ enum err ops_text(VipsImage **im, const struct image_op *op, const struct ops_jo
         return fault_set(
             reterr, ERR_TOO_BIG, 0, "output %s: a text of about %llu pixels, the limit is %llu",
             job->output->name, (unsigned long long)area, (unsigned long long)job->max_pixels);
+    vips_error_clear(); /* of what loaders have noted on their way */
     rc = draw_text(t, wrap, &over);
     if (rc == 0) {
         ops_anchor(ops_size_of(*im), ops_size_of(over), &t->gravity, t->x, t->y, &x, &y);
         rc = ops_lay(im, over, x, y);
     }
     vimage_drop(&over);
-    return rc == 0 ? ERR_OK : failed(reterr, "text");
+    return rc == 0 ? ERR_OK : vfault_take(reterr, ERR_UNSUPPORTED, "text");
 }
 
 /* --- watermark ----------------------------------------------------------------------------- */
