@@ -68,8 +68,10 @@ static enum err open_image(const struct decode *d, unsigned shrink, struct pages
 
 static void read_header(struct decode *d)
 {
-    int pages = vips_image_get_n_pages(d->header);
+    int pages;
 
+    must(d->header != NULL);
+    pages = vips_image_get_n_pages(d->header);
     d->width = (uint32_t)d->header->Xsize;
     d->height = (uint32_t)d->header->Ysize;
     d->orientation = (unsigned)vips_image_get_orientation(d->header);
@@ -259,6 +261,7 @@ enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret, struc
     }
     if (e != ERR_OK)
         return e;
+    must(im != NULL);
     if (normalise(d, &im) != 0)
         return vfault_take(reterr, ERR_MALFORMED, "decode");
     *ret = im;
@@ -275,6 +278,7 @@ enum err decode_frames(struct decode *d, unsigned shrink, VipsImage **ret, uint3
 
     if (e != ERR_OK)
         return e;
+    must(im != NULL);
     *ret_height = (uint32_t)vips_image_get_page_height(im);
     if (normalise(d, &im) != 0 || !vimage_settle(&im))
         return vfault_take(reterr, ERR_MALFORMED, "decode");

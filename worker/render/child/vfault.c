@@ -11,6 +11,7 @@ static const struct {
     const char *part;
     enum err err;
 } patterns[] = {
+    {"security limit", ERR_TOO_BIG}, /* libheif calls that a memory allocation error, too */
     {"out of memory", ERR_NOMEM},
     {"unable to allocate", ERR_NOMEM},
     {"memory allocation", ERR_NOMEM},
@@ -20,7 +21,6 @@ static const struct {
     {"file too large", ERR_IO},
     {"input/output error", ERR_IO},
     {"write error", ERR_IO},
-    {"security limit", ERR_TOO_BIG},
     {"exceeds", ERR_TOO_BIG},
     {"too large", ERR_TOO_BIG},
     {"image size limit", ERR_TOO_BIG},
