@@ -53,6 +53,7 @@ static void end_order(struct renderer *r, enum err e, const struct fault *why)
 {
     struct render_ticket *t = r->ticket;
 
+    must(t != NULL);
     (void)uv_timer_stop(&r->timer);
     r->ticket = NULL;
     t->renderer = NULL;
@@ -286,16 +287,23 @@ static void refuse_order(struct renderer *r, enum err e, const struct fault *why
     pool_turn(r->pool);
 }
 
+static const struct render_ticket *must_ticket(const struct renderer *r)
+{
+    must(r->ticket != NULL);
+    return r->ticket;
+}
+
 static void send_order(struct renderer *r)
 {
     struct render_pool *p = r->pool;
-    struct wire_order m = {.id = r->ticket->id,
+    const struct render_ticket *t = must_ticket(r);
+    struct wire_order m = {.id = t->id,
                            .pixels = p->limits.pixels,
                            .output_pixels = p->limits.output_pixels,
                            .output_bytes = p->limits.output_bytes,
                            .frames = p->limits.frames,
                            .cpu_ms = p->limits.cpu_ms,
-                           .args = buf_slice(&r->ticket->args)};
+                           .args = buf_slice(&t->args)};
     struct buf frame = {0};
     struct fault why;
 
@@ -343,7 +351,7 @@ static void copy_file(struct renderer *r, const char *from, const char *to)
  * to be copied. */
 static void put_files(struct renderer *r)
 {
-    const struct render_ticket *t = r->ticket;
+    const struct render_ticket *t = must_ticket(r);
 
     while (r->next_file <= t->n_marks) {
         size_t i = r->next_file++;

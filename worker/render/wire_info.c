@@ -90,14 +90,15 @@ static bool as_text(const msgpack_object *o, char *ret, size_t cap)
 static bool read_colour(const msgpack_object *o, struct wire_colour *ret)
 {
     const msgpack_object *share;
-    unsigned v[3];
+    unsigned long rgb;
     char text[8];
 
     if (o->type != MSGPACK_OBJECT_MAP || !as_text(mp_get(o, "colour"), text, sizeof text) ||
-        sscanf(text, "#%2x%2x%2x", &v[0], &v[1], &v[2]) != 3)
+        strlen(text) != 7 || text[0] != '#' || strspn(text + 1, "0123456789abcdef") != 6)
         return false;
+    rgb = strtoul(text + 1, NULL, 16);
     for (int i = 0; i < 3; i++)
-        ret->rgb[i] = (uint8_t)v[i];
+        ret->rgb[i] = (uint8_t)(rgb >> (16 - 8 * i));
     share = mp_get(o, "share");
     if (share == NULL ||
         (share->type != MSGPACK_OBJECT_FLOAT64 && share->type != MSGPACK_OBJECT_FLOAT32) ||

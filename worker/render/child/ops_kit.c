@@ -289,13 +289,14 @@ static int anchor_side(int edge, int outer, int inner, int offset)
     return edge > 0 ? outer - inner - offset : (outer - inner) / 2 + offset;
 }
 
-void ops_anchor(struct plan_size outer, struct plan_size inner, const struct image_anchor *g,
-                int x, int y, int *ret_x, int *ret_y)
+struct ops_point ops_anchor(struct plan_size outer, struct plan_size inner,
+                            const struct image_anchor *g, struct ops_point offset)
 {
-    *ret_x = anchor_side(edges[g->at].x, (int)outer.width, (int)inner.width, x);
-    *ret_y = anchor_side(edges[g->at].y, (int)outer.height, (int)inner.height, y);
-    if (g->at == IMAGE_FOCUS) {
-        *ret_x = (int)lround(g->x * outer.width - inner.width / 2.0) + x;
-        *ret_y = (int)lround(g->y * outer.height - inner.height / 2.0) + y;
-    }
+    if (g->at == IMAGE_FOCUS)
+        return (struct ops_point){
+            (int)lround(g->x * outer.width - inner.width / 2.0) + offset.x,
+            (int)lround(g->y * outer.height - inner.height / 2.0) + offset.y};
+    return (struct ops_point){
+        anchor_side(edges[g->at].x, (int)outer.width, (int)inner.width, offset.x),
+        anchor_side(edges[g->at].y, (int)outer.height, (int)inner.height, offset.y)};
 }

@@ -43,8 +43,11 @@ int ops_behind(VipsImage **im, const struct image_colour *c, bool alpha_fits);
 /* Cuts out a part, by gravity. The picture must be in memory. place: kept for the next frame. */
 int ops_cut(VipsImage **im, struct plan_size out, const struct image_anchor *g,
             struct ops_memo *memo);
-/* Where something of that size is laid over, moved inwards from its edge by x and y. */
-void ops_anchor(struct plan_size outer, struct plan_size inner, const struct image_anchor *g,
-                int x, int y, int *ret_x, int *ret_y);
+struct ops_point {
+    int x, y;
+};
+/* Where something of that size is laid over, moved inwards from its edge. */
+struct ops_point ops_anchor(struct plan_size outer, struct plan_size inner,
+                            const struct image_anchor *g, struct ops_point offset);
 
 #endif

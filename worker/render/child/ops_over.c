@@ -168,7 +168,8 @@ enum err ops_text(VipsImage **im, const struct image_op *op, const struct ops_jo
     uint64_t area = (uint64_t)count_characters(t->text) * t->size * t->size;
     uint32_t wrap = t->wrap.given ? plan_length(&t->wrap, (uint32_t)(*im)->Xsize) : 0;
     VipsImage *over = NULL;
-    int x, y, rc;
+    struct ops_point at;
+    int rc;
 
     (void)memo;
     if (area > job->max_pixels)
@@ -178,8 +179,9 @@ enum err ops_text(VipsImage **im, const struct image_op *op, const struct ops_jo
     vips_error_clear(); /* of what loaders have noted on their way */
     rc = draw_text(t, wrap, &over);
     if (rc == 0) {
-        ops_anchor(ops_size_of(*im), ops_size_of(over), &t->gravity, t->x, t->y, &x, &y);
-        rc = ops_lay(im, over, x, y);
+        at = ops_anchor(ops_size_of(*im), ops_size_of(over), &t->gravity,
+                        (struct ops_point){t->x, t->y});
+        rc = ops_lay(im, over, at.x, at.y);
     }
     vimage_drop(&over);
     return rc == 0 ? ERR_OK : vfault_take(reterr, ERR_UNSUPPORTED, "text");
@@ -262,14 +264,13 @@ enum err ops_watermark(VipsImage **im, const struct image_op *op, const struct o
     const struct image_watermark *w = &op->u.watermark;
     struct plan_size pic = ops_size_of(*im);
     AUTO(vimage_drop) VipsImage *mark = NULL;
-    int x = 0;
-    int y = 0;
+    struct ops_point at = {0, 0};
     enum err e = make_mark(job->marks[w->mark], w, pic, &mark, reterr);
 
     (void)memo;
     if (e != ERR_OK)
         return e;
     if (!w->tile)
-        ops_anchor(pic, ops_size_of(mark), &w->gravity, w->x, w->y, &x, &y);
-    return ops_lay(im, mark, x, y) == 0 ? ERR_OK : failed(reterr, "watermark");
+        at = ops_anchor(pic, ops_size_of(mark), &w->gravity, (struct ops_point){w->x, w->y});
+    return ops_lay(im, mark, at.x, at.y) == 0 ? ERR_OK : failed(reterr, "watermark");
 }

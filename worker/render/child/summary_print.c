@@ -119,7 +119,7 @@ void summary_phash(const struct summary_picture *p, char ret[17])
     shrink_grey(p, SIDE, SIDE, grey);
     dct_low(grey, low);
     memcpy(sorted, low, sizeof sorted);
-    qsort(sorted, LOW * LOW, sizeof sorted[0], by_value);
+    qsort(sorted, (size_t)LOW * LOW, sizeof sorted[0], by_value);
     median = (sorted[LOW * LOW / 2 - 1] + sorted[LOW * LOW / 2]) / 2;
     for (int i = 0; i < LOW * LOW; i++)
         bits = bits << 1 | (low[i] > median);

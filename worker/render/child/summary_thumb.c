@@ -117,8 +117,8 @@ static void base64(const uint8_t *b, unsigned n, char *ret)
 
         *ret++ = digits[v >> 18];
         *ret++ = digits[v >> 12 & 63];
-        *ret++ = i + 1 < n ? digits[v >> 6 & 63] : '=';
-        *ret++ = i + 2 < n ? digits[v & 63] : '=';
+        *ret++ = (char)(i + 1 < n ? digits[v >> 6 & 63] : '=');
+        *ret++ = (char)(i + 2 < n ? digits[v & 63] : '=');
     }
     *ret = '\0';
 }
@@ -151,7 +151,7 @@ static void put_header(struct nibbles *h, const struct channel c[4], bool has_al
 
 void summary_thumbhash(const struct summary_picture *p, char ret[48])
 {
-    struct planes *planes = malloc(sizeof *planes);
+    struct planes *planes = calloc(1, sizeof *planes);
     unsigned longer = p->width > p->height ? p->width : p->height;
     struct nibbles h = {.n = 0};
     struct channel c[4] = {{0}};

@@ -89,7 +89,7 @@ static enum err make_frames(struct making *m, VipsImage **frames, struct fault *
 static enum err make_moving(struct making *m, struct fault *reterr)
 {
     uint32_t n = m->w->frames;
-    VipsImage **frames = calloc(n, sizeof *frames);
+    VipsImage **frames = calloc(n, sizeof(VipsImage *));
     enum err e;
 
     if (frames == NULL)
