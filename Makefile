@@ -109,6 +109,7 @@ help:
 	@echo 'make all MODE=release|debug|asan|tsan [VIPS=system] [CC=clang]   programs in build/$$MODE'
 	@echo 'make unit      unit tests only            make lint   layers, format, clang-tidy, banned calls'
 	@echo 'make demo      like run, ends by itself   make docs   regenerate what is generated'
+	@echo 'make gallery [IMAGE=file]                 every image operation, before and after'
 	@echo 'make fuzz SECONDS=60 [FUZZ=name]          each fuzz target for that long'
 	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
 
@@ -247,6 +248,13 @@ bench:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs
 	@/usr/bin/python3 bench/run
+
+# --- gallery ---------------------------------------------------------------------------------
+# make gallery [IMAGE=photo.jpg]: every image operation before and after, as one HTML page.
+.PHONY: gallery
+gallery: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs
+	@scripts/gallery --build build/release$(if $(filter system,$(VIPS)),-sysvips) $(if $(IMAGE),--image $(IMAGE))
 
 # --- documents -------------------------------------------------------------------------------
 # docs/configuration.md is what the programs say of themselves.

@@ -31,7 +31,7 @@ static void pixel(int pattern, int x, int y, const int size[2], uint8_t ret[4])
         ret[3] = 255;
         return;
     }
-    ret[3] = pattern == 2 ? (uint8_t)(x * 255 / size[0]) : 255;
+    ret[3] = (uint8_t)(pattern == 2 ? x * 255 / size[0] : 255);
     ret[0] = (uint8_t)(pattern == 3 ? (x * 37 + y * 101) % 256 : x * 255 / size[0]);
     ret[1] = (uint8_t)(pattern == 3 ? (x * 53 + y * 17) % 256 : y * 255 / size[1]);
     ret[2] = (uint8_t)(pattern == 3 ? (x * 7 + y * 211) % 256 : x * y % 256);

@@ -129,7 +129,8 @@ static enum err decode_mark(struct decode *d, VipsImage **ret, struct fault *ret
     return ERR_OK;
 }
 
-static enum err open_mark(struct work *w, size_t i, struct fault *reterr)
+/* *left: pixels that marks may still have, all together. */
+static enum err open_mark(struct work *w, size_t i, uint64_t *left, struct fault *reterr)
 {
     char path[sizeof WORK_MARK + 8];
     struct decode d = {0};
@@ -139,9 +140,11 @@ static enum err open_mark(struct work *w, size_t i, struct fault *reterr)
     (void)snprintf(path, sizeof path, WORK_MARK "%zu", i);
     e = map_file(path, &file, reterr);
     if (e == ERR_OK)
-        e = decode_open(file, 0, w->order->pixels, &d, reterr);
+        e = decode_open(file, 0, *left, &d, reterr);
     if (e == ERR_OK)
         e = decode_mark(&d, &w->marks[i], reterr);
+    if (e == ERR_OK)
+        *left -= (uint64_t)d.width * d.height;
     decode_done(&d);
     unmap(&file);
     return e;
@@ -149,9 +152,11 @@ static enum err open_mark(struct work *w, size_t i, struct fault *reterr)
 
 static enum err open_marks(struct work *w, struct fault *reterr)
 {
+    uint64_t left = w->order->pixels;
+
     for (size_t i = 0; i < w->spec.n_marks; i++) {
         struct fault why;
-        enum err e = open_mark(w, i, &why);
+        enum err e = open_mark(w, i, &left, &why);
 
         if (e != ERR_OK)
             return fault_set(reterr, e, 0, "watermark: %.180s", why.text);
@@ -193,12 +198,11 @@ static enum err plan_work(struct work *w, struct fault *reterr)
 /* The small picture of a description comes from the base, too. */
 static unsigned choose_shrink(const struct work *w)
 {
-    struct plan_size small;
+    unsigned small = plan_shrink(w->displayed, work_small_size(w->displayed), false);
 
-    if (w->plan.n > 0)
-        return w->plan.shrink;
-    small = work_small_size(w->displayed);
-    return plan_shrink(w->displayed, small, false);
+    if (w->plan.n == 0)
+        return small;
+    return w->spec.describe && small < w->plan.shrink ? small : w->plan.shrink;
 }
 
 /* The trap: a lazy image read by several outputs is decoded again for each. */
