@@ -133,7 +133,13 @@ static void watermarks_reach_the_renderer_and_leave_it(void **state)
 #define MARK "{'watermark': {'source': {'path': 'm'}, 'opacity': 0.5, 'tile': true}}"
     expect(r, &d, &(struct asked){ARGS("{'name': 'a', 'ops': [" MARK "]}"), {mark}, 1});
     drop(&d);
-    assert_int_equal(count_entries(r->spool, "r0/in") + count_entries(r->spool, "r1/in"), 0);
+    for (int i = 0; i < 4; i++) {
+        char left[160];
+
+        (void)snprintf(left, sizeof left, "%s/r%d/in/%s", r->spool, i % 2,
+                       i < 2 ? "source" : "mark0");
+        assert_int_not_equal(access(left, F_OK), 0);
+    }
     /* As many files as the args have watermarks. */
     assert_int_equal(
         ask(r, &d, &(struct asked){ARGS("{'name': 'a', 'ops': [" MARK "]}"), {NULL}, 0}, &why),
@@ -169,6 +175,58 @@ static void text_is_drawn_in_the_sandbox(void **state)
         assert_true(bytes != without.outputs[0].bytes);
         drop(&without);
     }
+}
+
+/* A font that nobody else has: DejaVu's monospaced one by another name. */
+static bool put_font(const char *path)
+{
+    struct buf b = {0};
+    struct slice from;
+    bool named = false;
+
+    if (access("/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf", R_OK) != 0)
+        return false;
+    from = get_file("/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf", &b);
+    for (size_t i = 0; i + 12 < from.len; i++) {
+        if (memcmp(from.ptr + i, "\0D\0e\0j\0a\0V\0u", 12) == 0) {
+            b.data[i + 1] = 'Q';
+            named = true;
+        } else if (memcmp(from.ptr + i, "DejaVu", 6) == 0) {
+            b.data[i] = 'Q';
+        }
+    }
+    put_file(path, from);
+    buf_done(&b);
+    return named;
+}
+
+#define IN_FONT(f) \
+    ARGS("{'name': 'a', 'ops': [{'text': {'text': 'Will', 'size': 60, 'font': '" f "'}}]}")
+
+static void an_operator_s_fonts_are_found(void **state)
+{
+    struct rig *r = *state;
+    char dir[96], path[128];
+    struct ended d;
+    uint64_t sans, mono;
+
+    (void)snprintf(dir, sizeof dir, "%s/fonts", r->dir);
+    (void)snprintf(path, sizeof path, "%s/Q.ttf", dir);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    put_png(r->source, 300, 100);
+    if (!put_font(path))
+        skip();
+    rig_open(r, (struct render_pool_options){.fonts = dir});
+    expect(r, &d, &(struct asked){IN_FONT("sans"), {NULL}, 0});
+    sans = d.outputs[0].bytes;
+    drop(&d);
+    expect(r, &d, &(struct asked){IN_FONT("DejaVu Sans Mono"), {NULL}, 0});
+    mono = d.outputs[0].bytes;
+    drop(&d);
+    expect(r, &d, &(struct asked){IN_FONT("QejaVu Sans Mono"), {NULL}, 0});
+    assert_true(mono != sans);
+    assert_true(d.outputs[0].bytes == mono);
+    drop(&d);
 }
 
 static void a_source_is_described(void **state)
@@ -249,6 +307,7 @@ int main(void)
         TEST(every_operation_runs_in_the_sandbox),
         TEST(watermarks_reach_the_renderer_and_leave_it),
         TEST(text_is_drawn_in_the_sandbox),
+        TEST(an_operator_s_fonts_are_found),
         TEST(a_source_is_described),
         TEST(an_output_over_its_bytes_is_refused),
         TEST(an_order_over_its_processor_time_is_ended),

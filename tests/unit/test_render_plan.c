@@ -279,7 +279,8 @@ static void an_output_over_the_limit_is_named(void **state)
     add_output(r, 0, 0, IN);
     assert_int_equal(make(r, 1000, 500, 499999), ERR_TOO_BIG);
     assert_string_equal(r->why.text,
-                        "output o1: 1000 x 500 pixels on the way, the limit is 499999");
+                        "output o1: 1000 x 500 pixels on the way, the limit is 499999 "
+                        "(OUTPUT_PIXELS)");
 }
 
 static void what_a_cover_needs_on_the_way_counts(void **state)

@@ -175,9 +175,8 @@ static void pages_multiply_the_pixels(void **state)
     (void)state;
     assert_int_equal(probe_check_pixels(1000, 1000, 100, MAX_PIXELS, &why), ERR_OK);
     assert_int_equal(probe_check_pixels(1000, 1000, 101, MAX_PIXELS, &why), ERR_TOO_BIG);
-    assert_string_equal(
-        why.text,
-        "the source is 1000 x 1000 pixels in 101 pages, the limit is 100000000 in all");
+    assert_string_equal(why.text, "the source is 1000 x 1000 pixels in 101 pages, the limit is "
+                                  "100000000 in all (SOURCE_PIXELS)");
     assert_int_equal(probe_check_pixels(UINT32_MAX, UINT32_MAX, UINT32_MAX, MAX_PIXELS, &why),
                      ERR_TOO_BIG);
 }

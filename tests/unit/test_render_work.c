@@ -307,7 +307,8 @@ static void limits_name_the_measured_value(void **state)
     write_file(WORK_SOURCE, b);
     assert_int_equal(render_limited(120000, 1000000, "[{'name': 'a'}]", &r), ERR_OK);
     assert_int_equal(render_limited(119999, 1000000, "[{'name': 'a'}]", &r), ERR_TOO_BIG);
-    assert_string_equal(r.text, "the source is 400 x 300 = 120000 pixels, the limit is 119999");
+    assert_string_equal(
+        r.text, "the source is 400 x 300 = 120000 pixels, the limit is 119999 (SOURCE_PIXELS)");
     assert_int_equal(render_limited(1000000, 119999, "[{'name': 'a'}]", &r), ERR_TOO_BIG);
     assert_non_null(strstr(r.text, "output a: 400 x 300"));
     assert_int_equal(

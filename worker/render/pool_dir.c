@@ -172,7 +172,8 @@ static enum err check_source(const char *source, uint64_t max_bytes, struct faul
     if (!S_ISREG(st.st_mode))
         return fault_set(reterr, ERR_MALFORMED, 0, "source: not a regular file");
     if ((uint64_t)st.st_size > max_bytes)
-        return fault_set(reterr, ERR_TOO_BIG, 0, "the source has %llu bytes, the limit is %llu",
+        return fault_set(reterr, ERR_TOO_BIG, 0,
+                         "the source has %llu bytes, the limit is %llu (SOURCE_BYTES)",
                          (unsigned long long)st.st_size, (unsigned long long)max_bytes);
     return ERR_OK;
 }

@@ -17,6 +17,7 @@
 #include "shared/failpoint.h"
 #include "worker/render/child/crash.h"
 #include "worker/render/child/decode.h"
+#include "worker/render/child/fonts.h"
 #include "worker/render/child/sandbox.h"
 #include "worker/render/child/self.h"
 #include "worker/render/child/session.h"
@@ -111,13 +112,16 @@ static enum err start(const char *program, const struct sandbox_limits *limits,
 
     self_tame_malloc();
     self_open();
-    e = start_vips(program, reterr);
+    e = fonts_prepare(fonts, reterr);
+    if (e == ERR_OK)
+        e = start_vips(program, reterr);
     if (e == ERR_OK)
         e = lock_files(fonts, ret_abi, reterr);
     if (e == ERR_OK)
         e = sandbox_limits(limits, reterr);
     if (e == ERR_OK)
         e = warmup_codecs(reterr);
+    fonts_warm_up();
     if (e == ERR_OK)
         e = sandbox_calls(reterr);
     return e;

@@ -182,9 +182,10 @@ static enum err check_size(const VipsImage *im, const struct ops_job *job, struc
 {
     if ((uint64_t)im->Xsize * (uint64_t)im->Ysize <= job->max_pixels)
         return ERR_OK;
-    return fault_set(
-        reterr, ERR_TOO_BIG, 0, "output %s: %d x %d pixels on the way, the limit is %llu",
-        job->output->name, im->Xsize, im->Ysize, (unsigned long long)job->max_pixels);
+    return fault_set(reterr, ERR_TOO_BIG, 0,
+                     "output %s: %d x %d pixels on the way, the limit is %llu (OUTPUT_PIXELS)",
+                     job->output->name, im->Xsize, im->Ysize,
+                     (unsigned long long)job->max_pixels);
 }
 
 static enum err apply_one(VipsImage **im, struct ops_job *job, size_t i, struct fault *reterr)

@@ -174,7 +174,8 @@ enum err ops_text(VipsImage **im, const struct image_op *op, const struct ops_jo
     (void)memo;
     if (area > job->max_pixels)
         return fault_set(
-            reterr, ERR_TOO_BIG, 0, "output %s: a text of about %llu pixels, the limit is %llu",
+            reterr, ERR_TOO_BIG, 0,
+            "output %s: a text of about %llu pixels, the limit is %llu (OUTPUT_PIXELS)",
             job->output->name, (unsigned long long)area, (unsigned long long)job->max_pixels);
     vips_error_clear(); /* of what loaders have noted on their way */
     rc = draw_text(t, wrap, &over);

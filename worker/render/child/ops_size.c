@@ -36,10 +36,11 @@ enum err ops_resize(VipsImage **im, const struct image_op *op, const struct ops_
 
     plan_resize(ops_size_of(*im), op, &r);
     if ((uint64_t)r.scaled.width * r.scaled.height > job->max_pixels)
-        return fault_set(reterr, ERR_TOO_BIG, 0,
-                         "output %s: %u x %u pixels on the way, the limit is %llu",
-                         job->output->name, r.scaled.width, r.scaled.height,
-                         (unsigned long long)job->max_pixels);
+        return fault_set(
+            reterr, ERR_TOO_BIG, 0,
+            "output %s: %u x %u pixels on the way, the limit is %llu (OUTPUT_PIXELS)",
+            job->output->name, r.scaled.width, r.scaled.height,
+            (unsigned long long)job->max_pixels);
     how.to = r.scaled;
     e = ops_scale(*im, &how, &next, reterr);
     if (e != ERR_OK)

@@ -233,8 +233,8 @@ static enum err check_pixels(const struct image_output *o, struct plan_size s, u
     if ((uint64_t)s.width * s.height <= max)
         return ERR_OK;
     return fault_set(reterr, ERR_TOO_BIG, 0,
-                     "output %s: %u x %u pixels on the way, the limit is %llu", o->name,
-                     s.width, s.height, (unsigned long long)max);
+                     "output %s: %u x %u pixels on the way, the limit is %llu (OUTPUT_PIXELS)",
+                     o->name, s.width, s.height, (unsigned long long)max);
 }
 
 static enum err check_sides(const struct image_output *o, struct plan_size s,

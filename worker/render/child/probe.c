@@ -128,11 +128,14 @@ enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages,
         return ERR_OK;
     if (pages == 1)
         return fault_set(reterr, ERR_TOO_BIG, 0,
-                         "the source is %u x %u = %llu pixels, the limit is %llu", width,
-                         height, (unsigned long long)frame, (unsigned long long)max_pixels);
-    return fault_set(reterr, ERR_TOO_BIG, 0,
-                     "the source is %u x %u pixels in %u pages, the limit is %llu in all",
-                     width, height, pages, (unsigned long long)max_pixels);
+                         "the source is %u x %u = %llu pixels, the limit is %llu "
+                         "(SOURCE_PIXELS)",
+                         width, height, (unsigned long long)frame,
+                         (unsigned long long)max_pixels);
+    return fault_set(
+        reterr, ERR_TOO_BIG, 0,
+        "the source is %u x %u pixels in %u pages, the limit is %llu in all (SOURCE_PIXELS)",
+        width, height, pages, (unsigned long long)max_pixels);
 }
 
 enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,

@@ -86,15 +86,6 @@ static enum err make_picture(VipsImage **ret, struct fault *reterr)
     return ERR_OK;
 }
 
-/* Reads the font configuration, and finds a font. A machine without any draws no text. */
-static void warm_fonts(void)
-{
-    AUTO(vimage_drop) VipsImage *im = NULL;
-
-    if (vips_text(&im, "Aa", "font", "sans 12", "dpi", 72, NULL) != 0)
-        vips_error_clear();
-}
-
 enum err warmup_codecs(struct fault *reterr)
 {
     static const enum image_format formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP,
@@ -108,6 +99,5 @@ enum err warmup_codecs(struct fault *reterr)
         e = decode_back(tiny_gif, sizeof tiny_gif - 1, reterr);
     if (e == ERR_OK)
         e = warm_colours(im, reterr);
-    warm_fonts();
     return e;
 }
