@@ -2,7 +2,6 @@
  *
  *     r<k>/in/source    what renderer k reads; a hard link where that can be
  *     r<k>/in/mark<i>   what it lays over, file i of the watermarks
- *     r<k>/in/fonts.conf   its own, written before its sandbox closes (child/fonts.h)
  *     r<k>/out/<i>      what it writes, output i of its order
  *     out/<job>-<attempt>-<i>   what it has handed over; the worker's now
  *

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "worker/render/child/vimage.h"
 
-#define CONFIG "in/fonts.conf"
+#define CONFIG "out/fonts.conf" /* where it may be removed later */
 
 static const char head[] =
     "<?xml version=\"1.0\"?><!DOCTYPE fontconfig SYSTEM \"fonts.dtd\"><fontconfig>"
@@ -63,4 +64,5 @@ void fonts_warm_up(void)
 
     if (vips_text(&im, "Aa", "font", "sans 12", "dpi", 72, NULL) != 0)
         vips_error_clear();
+    (void)unlink(CONFIG);
 }

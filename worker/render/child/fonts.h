@@ -9,7 +9,8 @@
 /* Writes the configuration where the sandbox may read it, and points fontconfig to it. more: a
  * directory, or "". Before anything asks for a font; one thread. */
 MUST_USE enum err fonts_prepare(const char *more, struct fault *reterr);
-/* Reads the configuration and finds a font, inside the sandbox. A machine without fonts draws no text. */
+/* Reads the configuration and finds a font, inside the sandbox; then takes the file away. A machine
+ * without fonts draws no text. */
 void fonts_warm_up(void);
 
 #endif
