@@ -40,6 +40,13 @@ static enum err write_config(const char *more, struct fault *reterr)
     return ERR_OK;
 }
 
+/* Not where fontconfig would do the same by itself, nor where there are no fonts at all. */
+static bool is_needed(const char *more)
+{
+    return more[0] != '\0' || (access("/etc/fonts/fonts.conf", R_OK) != 0 &&
+                               access("/usr/share/fonts", R_OK) == 0);
+}
+
 enum err fonts_prepare(const char *more, struct fault *reterr)
 {
     char path[PATH_MAX];
@@ -48,13 +55,15 @@ enum err fonts_prepare(const char *more, struct fault *reterr)
     if (!is_plain(more))
         return fault_set(reterr, ERR_MALFORMED, 0,
                          "RENDER_FONTS must be an absolute path without <, >, & and quotes");
+    if (!is_needed(more))
+        return ERR_OK;
     e = write_config(more, reterr);
     if (e != ERR_OK)
         return e;
     if (realpath(CONFIG, path) == NULL)
         return fault_set(reterr, ERR_IO, errno, "%s: %s", CONFIG, err_errno(errno));
-    (void)setenv("FONTCONFIG_FILE", path,
-                 1); /* NOLINT(concurrency-mt-unsafe): one thread as yet */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread as yet */
+    (void)setenv("FONTCONFIG_FILE", path, 1);
     return ERR_OK;
 }
 
