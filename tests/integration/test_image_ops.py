@@ -182,3 +182,15 @@ def test_an_output_over_its_bytes_is_refused(stack, picture):
     upload = stack.client.upload(picture(1000, 800).read_bytes())
     job = run(stack, upload, {"name": "big", "format": "tiff", "tiff_compression": "none"})
     assert job["error"] == "TOO_BIG" and "the limit is 2097152 (OUTPUT_BYTES)" in job["error_text"]
+
+
+def test_heic_is_read_where_the_library_can(stack, picture, tmp_path):
+    source = tmp_path / "photo.heic"
+    vips("heifsave", picture(400, 300), source, "--compression", "hevc")
+    assert source.read_bytes()[4:12] == b"ftypheic"
+    job = run(stack, stack.client.upload(source.read_bytes()), {"name": "a", "ops": [{"resize": {"width": 100}}]})
+    if job["state"] == "succeeded":
+        assert job["result"]["source"] == {"format": "heif", "width": 400, "height": 300}
+        assert [(o["format"], o["width"], o["height"]) for o in job["outputs"]] == [("webp", 100, 75)]
+    else:
+        assert job["error"] == "UNSUPPORTED" and job["attempt"] == 1
