@@ -133,6 +133,13 @@ static void a_text_that_would_be_too_big_is_refused(void **state)
                    "[{'name': 'a', 'ops': [{'text': {'text': '%s', 'size': 1000}}]}]", text);
     assert_int_equal(render(b, outputs, &r), ERR_TOO_BIG);
     assert_non_null(strstr(r.text, "a text of about 1499000000 pixels"));
+    /* 40 x 200 x 200 x (1 + 20 x 20 / 4) */
+    text[40] = '\0';
+    (void)snprintf(
+        outputs, sizeof outputs,
+        "[{'name': 'a', 'ops': [{'text': {'text': '%s', 'size': 200, 'stroke': 20}}]}]", text);
+    assert_int_equal(render(b, outputs, &r), ERR_TOO_BIG);
+    assert_non_null(strstr(r.text, "a text of about 161600000 pixels"));
     bytes_free(b);
     g_object_unref(im);
 }

@@ -161,11 +161,19 @@ static int draw_text(const struct image_text *t, uint32_t wrap, VipsImage **ret)
     return rc;
 }
 
+/* What a text costs, in pixels: a stroke looks at all that lie within its width. */
+static uint64_t text_cost(const struct image_text *t)
+{
+    uint64_t area = (uint64_t)count_characters(t->text) * t->size * t->size;
+
+    return area * (1 + (uint64_t)t->stroke * t->stroke / 4);
+}
+
 enum err ops_text(VipsImage **im, const struct image_op *op, const struct ops_job *job,
                   struct ops_memo *memo, struct fault *reterr)
 {
     const struct image_text *t = &op->u.text;
-    uint64_t area = (uint64_t)count_characters(t->text) * t->size * t->size;
+    uint64_t area = text_cost(t);
     uint32_t wrap = t->wrap.given ? plan_length(&t->wrap, (uint32_t)(*im)->Xsize) : 0;
     VipsImage *over = NULL;
     struct ops_point at;
