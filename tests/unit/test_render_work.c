@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/render_help.h"
+#include "worker/render/child/vfault.h"
 
 static enum err render_image(VipsImage *im, const char *suffix, const char *outputs,
                              struct wire_report *ret)
@@ -278,6 +279,38 @@ static void only_our_loaders_can_be_called(void **state)
     vips_error_clear();
 }
 
+/* --- texts of libvips ------------------------------------------------------------------------ */
+
+static void texts_become_errors(void **state)
+{
+    static const struct {
+        const char *text;
+        enum err want;
+    } rows[] = {
+        {"heif: Memory allocation error: Security limit exceeded: iloc box contains 65535 "
+         "items",
+         ERR_TOO_BIG},
+        {"pngload: out of memory", ERR_NOMEM},
+        {"heif: Support for this compression format has not been built in: HEVC",
+         ERR_UNSUPPORTED},
+        {"webp: unable to parse image", ERR_MALFORMED},
+    };
+    struct fault why;
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(vfault_classify(rows[i].text, ERR_MALFORMED), rows[i].want);
+    /* What is only a note is not told. */
+    vips_error("source", "bad seek to %d", 1024);
+    vips_error("source", "bad seek to %d", 1000);
+    vips_error("heif", "no image");
+    assert_int_equal(vfault_take(&why, ERR_MALFORMED, "decode"), ERR_MALFORMED);
+    assert_string_equal(why.text, "decode: heif: no image");
+    vips_error("source", "bad seek to %d", 1024);
+    (void)vfault_take(&why, ERR_MALFORMED, "decode");
+    assert_string_equal(why.text, "decode: libvips gave no reason");
+}
+
 /* --- limits
  * ------------------------------------------------------------------------------------ */
 
@@ -418,6 +451,7 @@ int main(int argc, char **argv)
         TEST(a_jpeg_without_its_end_fails),
         TEST(damaged_files_never_crash_the_decoders),
         TEST(only_our_loaders_can_be_called),
+        TEST(texts_become_errors),
         TEST(limits_name_the_measured_value),
         TEST(frames_count_as_pixels_and_only_the_first_is_taken),
         TEST(args_that_break_the_rules_are_refused_by_their_pointer),
