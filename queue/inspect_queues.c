@@ -58,7 +58,7 @@ bool inspect_read_counts(const redisReply *reply, const char *queue, struct queu
                                 &q.active,   &q.consumers, NULL,        &q.enqueued, &q.claimed,
                                 &q.settled,  &q.retried,   &q.released, &q.reaped,   &q.parked};
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields) + 1)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields) + 2)
         return false;
     take_caps(reply->element[reply->elements - 1], &q);
     (void)snprintf(q.name, sizeof q.name, "%s", queue);
