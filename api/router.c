@@ -32,6 +32,7 @@ static const struct endpoint *const table[] = {
     &endpoint_job_events,
     &endpoint_caps_put,
     &endpoint_batch_post,
+    &endpoint_batch_get,
 };
 /* clang-format on */
 

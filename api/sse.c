@@ -127,6 +127,8 @@ void sse_add_live(const struct live_job *job, struct sse_place *last, struct buf
 
     if (!sse_is_behind(place, *last))
         return;
+    if (job->state == JOB_CANCELLED && place.attempt > 0)
+        return; /* an attempt that has died may have had the last word: the end tells */
     if (job->state != JOB_RUNNING) {
         add_state(job, place, last, out);
         return;

@@ -149,6 +149,9 @@ TEXT move_batch_close[] = {
 TEXT move_batch_look[] = {
 #include "queue/lua/batch_look.lua.inc"
 };
+TEXT move_batch_drop[] = {
+#include "queue/lua/batch_drop.lua.inc"
+};
 #undef TEXT
 /* clang-format on */
 
@@ -244,6 +247,7 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_BATCH_END] = {"batch_end", DRAINS, move_batch_end, {NULL}},
     [QUEUE_BATCH_CLOSE] = {"batch_close", DRAINS, move_batch_close, {NULL}},
     [QUEUE_BATCH_LOOK] = {"batch_look", LOOKS, move_batch_look, {NULL}},
+    [QUEUE_BATCH_DROP] = {"batch_drop", DRAINS, move_batch_drop, {NULL}},
     [QUEUE_WORKERS] = {"workers", LOOKS, move_workers, {part_keys, part_time, NULL}},
     [QUEUE_SCHEDULE_DUE] = {"schedule_due",
                             DRAINS,

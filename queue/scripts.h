@@ -40,6 +40,7 @@ enum queue_script {
     QUEUE_BATCH_END,
     QUEUE_BATCH_CLOSE,
     QUEUE_BATCH_LOOK,
+    QUEUE_BATCH_DROP,
     QUEUE_FOLLOW,
     QUEUE_SCRIPTS,
 };

@@ -149,6 +149,27 @@ void submission_rename(struct submission *s, const struct uuid *id)
     memcpy(s->item.data + JOB_ID_OFFSET, id->bytes, UUID_LEN);
 }
 
+enum err submission_join(struct submission *s, const struct uuid *batch)
+{
+    struct buf item = {0};
+    struct job job;
+
+    if (job_decode(buf_slice(&s->item), &job, NULL) != ERR_OK)
+        return ERR_MALFORMED;
+    job.has_batch = true;
+    job.batch = *batch;
+    job_encode(&job, &item);
+    if (buf_failed(&item) || item.len > JOB_ITEM_MAX) {
+        enum err e = buf_failed(&item) ? ERR_NOMEM : ERR_TOO_BIG;
+
+        buf_done(&item);
+        return e;
+    }
+    buf_done(&s->item);
+    s->item = item;
+    return ERR_OK;
+}
+
 enum job_state submission_state(const struct submission *s)
 {
     return s->due_ms > clock_wall_ms() ? JOB_SCHEDULED : JOB_QUEUED;

@@ -33,6 +33,8 @@ MUST_USE enum err submission_unpack(struct slice packed, struct submission *ret,
 void submission_done(struct submission *s);
 /* Under another id. */
 void submission_rename(struct submission *s, const struct uuid *id);
+/* As one of a batch. ERR_NOMEM, ERR_TOO_BIG. */
+MUST_USE enum err submission_join(struct submission *s, const struct uuid *batch);
 /* Queued or scheduled, as it will be once it is taken now. */
 enum job_state submission_state(const struct submission *s);
 /* What the producer takes; borrows from s. */

@@ -141,6 +141,8 @@ static enum err record_now(struct slot *s)
             .result_json = result_json(s, &json),
             .has_parent = s->job.has_parent,
             .parent = s->job.parent,
+            .has_batch = s->job.has_batch,
+            .batch = s->job.batch,
             .outputs = s->outputs,
             .n_outputs = ok ? s->n_outputs : 0,
             .leave = may_write,

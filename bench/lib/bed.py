@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import redis
 
-from lib.children import Children
+from lib.children import Children, stop_strays
 from stack import Stack
 
 AOF = {"always": (), "off": ("appendonly no",)}
@@ -98,6 +98,7 @@ class Bed:
                 self.stack.stop()
             self.children.stop_all()
         finally:
+            stop_strays()
             shutil.rmtree(self.dir, ignore_errors=True)
             if self.stack and self.stack.pg_home != self.dir:
                 shutil.rmtree(self.stack.pg_home, ignore_errors=True)

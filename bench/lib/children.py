@@ -50,6 +50,16 @@ def memory_of(pid, tree=False):
     return total
 
 
+def kill_session(pids, session):
+    """What a killed parent has left behind; a pid that is somebody else's by now is in another session."""
+    for pid in pids:
+        try:
+            if pid != session and os.getsid(pid) == session:
+                os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
 class Children:
     """All processes that a run has started, beside those that a Stack looks after."""
 
@@ -71,9 +81,7 @@ class Children:
         for p in processes:
             tree = descendants(p.pid) if p.alive() else []
             p.stop(number, timeout_s=STOP_S)
-            for pid in tree:  # what a killed parent left behind
-                if Path(f"/proc/{pid}").exists() and pid != p.pid and os.getsid(pid) == p.pid:
-                    os.kill(pid, signal.SIGKILL)
+            kill_session(tree, p.pid)
             if p in self.running:
                 self.running.remove(p)
 
@@ -93,6 +101,16 @@ class Children:
         if code != 0:
             raise StackError(f"{name}: exit {code}: {text[-300:]}")
         return text
+
+
+def stop_strays():
+    """Children that nobody has written down: an interrupt may come between a start and its note."""
+    strays = descendants(os.getpid())[1:]
+    for pid in strays:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 class CpuMeter:

@@ -124,7 +124,7 @@ class OpenLoop:
 
     def run(self, rate, seconds, body):
         """Gives {job id: when it was due, in µs of the monotonic clock}."""
-        n, begin, one = max(1, round(rate * seconds)), now_us() + 200_000, request("/v1/jobs", body)
+        n, begin, one = max(1, round(rate * seconds)), now_us() + 50_000, request("/v1/jobs", body)
         sent = 0
         try:
             while sent < n or self.busy:

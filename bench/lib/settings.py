@@ -32,7 +32,7 @@ FULL = Settings(name="full", rounds=3, seconds=8, drain=200_000, bulk=200_000, b
                 idle=500, images=200, memory=100_000, connections=2000, million=1_000_000)
 QUICK = replace(FULL, name="quick", rounds=1, seconds=2, drain=30_000, bulk=30_000, pickup_s=2, pickup_rates=(200, 2000), idle=100,
                 images=24, memory=20_000, connections=500, million=100_000)
-TINY = replace(QUICK, name="tiny", seconds=0.3, drain=500, bulk=2000, pickup_s=0.3, pickup_rates=(100,), idle=5, images=2, memory=1000,
+TINY = replace(QUICK, name="tiny", seconds=0.3, drain=500, bulk=2000, pickup_s=0.3, pickup_rates=(200,), idle=5, images=2, memory=1000,
                connections=20, million=1000)
 ALL = {s.name: s for s in (FULL, QUICK, TINY)}
 

@@ -40,6 +40,8 @@ MISTAKES = {
         SMALL, "not registered", Mutation("claim", "if not beat or beat == '0' then", "if false then")),
     "a paused queue is claimed from": Mistake(
         ALONE._replace(pauses=True), "paused", Mutation("claim", "if flags[1] == '1' then", "if false then")),
+    "a reaper believes beats from the future": Mistake(
+        ALONE._replace(faults=1, kinds=("back",)), "stays in the future", Mutation("reap", "call('ZADD', CONSUMERS, 'XX', NOW, name)", "local _ = name")),
     "a reaper takes from the living": Mistake(
         SMALL, "lease had not run out", Mutation("reap", "NOW - lease,", "NOW,")),
     "a reaper excuses the attempt": Mistake(

@@ -46,8 +46,8 @@ class BullMQ(Peer):
     def start_http(self, port):
         return self.start("http", PORT=port)
 
-    def produce(self, rate, seconds):
-        self.run("produce", RATE=rate, SECONDS=seconds, PAYLOAD=settings.payload())
+    def produce(self, rate, seconds, warm):
+        self.run("produce", RATE=rate, SECONDS=seconds, WARM=warm, PAYLOAD=settings.payload())
 
     def left(self):
         r = self.bed.redis

@@ -40,8 +40,8 @@ class Celery(Peer):
             wait_until(lambda p=p: " ready." in p.log.read_text(errors="replace"), "celery", process=p.popen, log=p.log)
         return ps
 
-    def produce(self, rate, seconds):
-        self.run(RATE=rate, SECONDS=seconds)
+    def produce(self, rate, seconds, warm):
+        self.run(RATE=rate, SECONDS=seconds, WARM=warm)
 
     def left(self):
         r = self.bed.redis

@@ -35,8 +35,8 @@ class Sidekiq(Peer):
         wait_until(lambda: self.bed.redis.scard("processes") >= len(ps), "sidekiq", process=ps[0].popen, log=ps[0].log)
         return ps
 
-    def produce(self, rate, seconds):
-        self.run(RATE=rate, SECONDS=seconds)
+    def produce(self, rate, seconds, warm):
+        self.run(RATE=rate, SECONDS=seconds, WARM=warm)
 
     def left(self):
         """Sidekiq takes a job off the list before it runs: the last few in flight are counted as done, in its favour."""

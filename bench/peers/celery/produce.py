@@ -1,4 +1,5 @@
-"""produce.py: BENCH_N tasks through one producer; or with BENCH_RATE so many a second for BENCH_SECONDS, each at its own time."""
+"""produce.py: BENCH_N tasks through one producer; or with BENCH_RATE so many a second for BENCH_SECONDS, each at its own time,
+after BENCH_WARM others that do not count (due 0)."""
 
 import os
 import time
@@ -18,6 +19,9 @@ with app.producer_pool.acquire(block=True) as producer:
             noop.apply_async((payload,), producer=producer)
         print("took_us", now() - began)
     else:
+        for _ in range(int(os.environ.get("BENCH_WARM", "0"))):
+            noop.apply_async((payload, 0), producer=producer)
+        began = now()
         n = round(rate * float(os.environ["BENCH_SECONDS"]))
         for i in range(n):
             due = began + round(i * 1e6 / rate)

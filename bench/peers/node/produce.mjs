@@ -1,4 +1,5 @@
-// produce.mjs: BENCH_RATE jobs a second for BENCH_SECONDS, each at its own time whatever became of those before it. A thread
+// produce.mjs: BENCH_RATE jobs a second for BENCH_SECONDS, each at its own time whatever became of those before it,
+// after BENCH_WARM others that do not count (due 0). A thread
 // keeps the time, because Node's timers know only milliseconds; `due` travels in the job. With BENCH_RATE=0: BENCH_N jobs one by one, 64 at once.
 import { Worker as Thread, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { Queue } from "bullmq";
@@ -6,8 +7,9 @@ import { QUEUE, nowUs, option, redis, uuid7 } from "./common.mjs";
 
 const IN_FLIGHT = 64;
 
-function keepTime({ begin, step, n }) {
+function keepTime({ step, n }) {
   const never = new Int32Array(new SharedArrayBuffer(4));
+  const begin = nowUs() + 50000;
   for (let i = 0; i < n; i++) {
     const due = begin + i * step;
     const left = (due - nowUs()) / 1000;
@@ -22,7 +24,8 @@ const payload = option("PAYLOAD", "");
 async function openLoop(queue) {
   const rate = Number(option("RATE"));
   const n = Math.round(rate * Number(option("SECONDS")));
-  const thread = new Thread(new URL(import.meta.url), { workerData: { begin: nowUs() + 200000, step: 1e6 / rate, n } });
+  for (let i = Number(option("WARM", 0)); i > 0; i--) await queue.add("noop", { id: uuid7(), due: 0, payload }, opts);
+  const thread = new Thread(new URL(import.meta.url), { workerData: { step: 1e6 / rate, n } });
   let done = 0;
   await new Promise((resolve) => {
     thread.on("message", (due) => {

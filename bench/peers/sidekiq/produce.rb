@@ -1,4 +1,5 @@
-# produce.rb: BENCH_N jobs with push_bulk, 1000 a call; or with BENCH_RATE so many a second for BENCH_SECONDS, each at its own time.
+# produce.rb: BENCH_N jobs with push_bulk, 1000 a call; or with BENCH_RATE so many a second for BENCH_SECONDS, each at its own
+# time, after BENCH_WARM others that do not count (due 0).
 require_relative "job"
 
 def now
@@ -15,6 +16,8 @@ if rate.zero?
   end
   puts "took_us #{now - began}"
 else
+  ENV.fetch("BENCH_WARM", "0").to_i.times { Noop.perform_async(payload, 0) }
+  began = now
   n = (rate * ENV.fetch("BENCH_SECONDS").to_f).round
   n.times do |i|
     due = began + (i * 1e6 / rate).round
