@@ -33,6 +33,7 @@ static const struct endpoint *const table[] = {
     &endpoint_caps_put,
     &endpoint_batch_post,
     &endpoint_batch_get,
+    &endpoint_jobs_cancel,
 };
 /* clang-format on */
 

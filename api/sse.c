@@ -31,6 +31,8 @@ bool sse_place_parse(struct slice text, struct sse_place *ret)
 {
     struct sse_place place;
 
+    if (text.len == 0) /* there may be no bytes to point to */
+        return false;
     if (!take_number(&text, &place.attempt) || text.len == 0 || *text.ptr != '.')
         return false;
     text = slice_of(text.ptr + 1, text.len - 1);

@@ -33,6 +33,7 @@ extern const struct endpoint
     endpoint_job_cancel,
     endpoint_job_events,
     endpoint_caps_put,
+    endpoint_jobs_cancel,
     endpoint_batch_get,
     endpoint_batch_post;
 /* clang-format on */
