@@ -7,8 +7,8 @@ import msgpack
 import pytest
 
 from support.audit import Base, audit
+from support.faults import kill, warm
 from support.load import Load
-from test_worker_dies import kill, warm
 
 LIMITS = {"running": 12, "rate": {"count": 2000, "per_ms": 1000, "burst": 50}, "per_key": {"running": 2, "rate": {"count": 400, "per_ms": 1000}}}
 KEYS = 7
@@ -36,7 +36,7 @@ def check_keys(stack):
     spans = {}
     for _, item, begin, end in rows:
         key = msgpack.unpackb(bytes(item)).get("key")
-        if key:
+        if key and begin and end:
             spans.setdefault(key, []).append((float(begin), float(end)))
     assert len(spans) == KEYS
     for key, found in spans.items():
