@@ -216,7 +216,6 @@ static bool take_listed(const struct list_look *l, const redisReply *const *fiel
     if (state_decode(text_of(field[1]), &v) == ERR_OK)
         take_state(ret, &v);
     if (ret->state != JOB_CANCELLED)
-        if (ret->state != JOB_CANCELLED)
         ret->state = l->state; /* where it was found counts */
     if (id.len == UUID_LEN)
         memcpy(ret->id.bytes, id.ptr, UUID_LEN);
