@@ -54,17 +54,6 @@ static enum err encode(const struct spec_job *f, struct submission *s,
     return ERR_TOO_BIG;
 }
 
-/* Known to the protocol, not served by this version's workers: better said now than in a dead job. */
-static enum err refuse_unserved(const struct spec_job *f, struct spec_fault *reterr)
-{
-    const msgpack_object *source = mp_get(f->args, "source");
-
-    if (strcmp(f->type->name, "image") != 0 || source == NULL || mp_get(source, "url") == NULL)
-        return ERR_OK;
-    return spec_fault_set(reterr, "/args/source/url",
-                          "is not served by this version: upload the file, or name a path");
-}
-
 static enum err build(const msgpack_object *root, struct submission *s,
                       struct spec_fault *reterr)
 {
@@ -72,8 +61,6 @@ static enum err build(const msgpack_object *root, struct submission *s,
     struct spec_job f;
     enum err e = spec_job_parse(root, SPEC_SUBMITTED, &at, &f, reterr);
 
-    if (e == ERR_OK)
-        e = refuse_unserved(&f, reterr);
     if (e != ERR_OK)
         return e;
     s->type = f.type;

@@ -214,6 +214,7 @@ static enum err build(struct daemon *d, struct fault *reterr)
                          "ms is out of range, at least three times BEAT, %" PRIu64 "ms",
                          opt->lease_ms, 3 * opt->beat_ms);
     e = instance_open(opt, &d->instance, reterr);
+    d->sv.spool = d->instance.spool;
     if (e == ERR_OK)
         e = build_flight(d, reterr);
     if (e == ERR_OK)

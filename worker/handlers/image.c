@@ -1,10 +1,10 @@
 /* image: one source, several outputs from one decode.
  *
- *     locate --> render --> store --> finish
- *        \_________\_________\_____> give_up
+ *     locate --> fetch --> render --> store --> finish     (fetch: a source by URL)
+ *        \_________\_________\_________\_____> give_up
  *
  * Safe to repeat: outputs are stored under the hash of their content. Only render leaves this
- * process (render/pool.h); store hashes and syncs files on a pool thread. */
+ * process (render/pool.h); fetch brings the source into the spool directory (source_fetch.h); store hashes and syncs files on a pool thread. */
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +12,7 @@
 #include "shared/hash.h"
 #include "worker/blob_store.h"
 #include "worker/handler.h"
+#include "worker/source_fetch.h"
 #include "worker/source_path.h"
 
 struct image {
@@ -20,6 +21,9 @@ struct image {
     struct loop_later later;
     struct spec_image *spec;
     char source[PATH_MAX];
+    struct source_fetch *fetching;
+    bool resting; /* no renderer is kept for it while it fetches */
+    bool fetched; /* the source is a file of our own */
     struct render_ticket *ticket;
     struct blob_item *files; /* one per output, in the report's order */
     size_t n;
@@ -35,10 +39,10 @@ struct image {
     struct fault why;
 };
 
-static step_fn locate, render, store, finish, give_up;
-static const struct step S_LOCATE = {"locate", locate}, S_RENDER = {"render", render},
-                         S_STORE = {"store", store}, S_FINISH = {"finish", finish},
-                         S_GIVE_UP = {"give_up", give_up};
+static step_fn locate, fetch, render, store, finish, give_up;
+static const struct step S_LOCATE = {"locate", locate}, S_FETCH = {"fetch", fetch},
+                         S_RENDER = {"render", render}, S_STORE = {"store", store},
+                         S_FINISH = {"finish", finish}, S_GIVE_UP = {"give_up", give_up};
 
 static struct image *image_of(struct flow *f)
 {
@@ -60,6 +64,19 @@ static enum err locate_upload(struct image *im)
     return ERR_OK;
 }
 
+/* Beside the outputs of the renderers: what an attempt leaves there when it dies goes with them. */
+static enum err place_fetched(struct image *im)
+{
+    const struct claim *claim = &im->slot->claim;
+    char id[UUID_TEXT_SIZE];
+    int n = snprintf(im->source, sizeof im->source, "%s/out/%s-%u-source", im->slot->sv->spool,
+                     uuid_text(&claim->id, id), claim->attempt);
+
+    if (n < 0 || (size_t)n >= sizeof im->source)
+        return fault_set(&im->why, ERR_INTERNAL, 0, "SPOOL_DIR is too long");
+    return ERR_OK;
+}
+
 static enum err find_source(struct image *im)
 {
     switch (im->spec->source_kind) {
@@ -69,11 +86,9 @@ static enum err find_source(struct image *im)
         return source_path_resolve(im->slot->sv->opt->path_roots, im->spec->source, im->source,
                                    &im->why);
     case IMAGE_SOURCE_URL:
-        break;
+        return place_fetched(im);
     }
-    return fault_set(
-        &im->why, ERR_UNSUPPORTED, 0,
-        "/args/source/url: sources by URL are not served; upload the file, or name a path");
+    return ERR_INTERNAL;
 }
 
 static const struct step *locate(struct flow *f)
@@ -81,7 +96,73 @@ static const struct step *locate(struct flow *f)
     struct image *im = image_of(f);
     enum err e = find_source(im);
 
-    return e == ERR_OK ? &S_RENDER : flow_await(f, e, NULL);
+    if (e != ERR_OK)
+        return flow_await(f, e, NULL);
+    return im->spec->source_kind == IMAGE_SOURCE_URL ? &S_FETCH : &S_RENDER;
+}
+
+/* --- fetch -------------------------------------------------------------------------------------- */
+
+static void rest(struct image *im)
+{
+    struct services *sv = im->slot->sv;
+
+    im->resting = sv->fetching < sv->opt->source_fetches;
+    if (!im->resting)
+        return;
+    sv->fetching++;
+    slot_rest(im->slot, true);
+}
+
+static void go_on(struct image *im)
+{
+    if (!im->resting)
+        return;
+    im->resting = false;
+    im->slot->sv->fetching--;
+    slot_rest(im->slot, false);
+}
+
+static void on_fetched(void *arg, enum err e, const struct source_got *got,
+                       const struct fault *why)
+{
+    struct image *im = arg;
+
+    im->fetching = NULL;
+    go_on(im);
+    im->fetched = e == ERR_OK;
+    if (e != ERR_OK)
+        im->why = *why;
+    slot_set_retry_after(im->slot, got->retry_after_ms);
+    flow_wake(&im->flow, e);
+}
+
+static uint32_t fetch_timeout_ms(const struct slot *s)
+{
+    uint64_t ms = s->sv->opt->source_timeout_ms;
+
+    return ms < s->timeout_ms ? (uint32_t)ms : s->timeout_ms;
+}
+
+static const struct step *fetch(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct slot *s = im->slot;
+    const struct worker_options *opt = s->sv->opt;
+    const struct source_order order = {.http = s->sv->http,
+                                       .url = im->spec->source,
+                                       .path = im->source,
+                                       .max_bytes = opt->source_bytes,
+                                       .timeout_ms = fetch_timeout_ms(s),
+                                       .min_rate = (uint32_t)opt->source_rate,
+                                       .stall_ms = (uint32_t)opt->source_stall_ms};
+
+    enum err e = source_fetch_start(&order, on_fetched, im, &im->fetching, &im->why);
+
+    slot_progress(s, 0, "fetching");
+    if (e == ERR_OK)
+        rest(im);
+    return flow_await(f, e, &S_RENDER);
 }
 
 /* --- render ------------------------------------------------------------------------------------- */
@@ -267,6 +348,8 @@ static void ended(struct flow *f)
 
     if (why.text[0] == '\0')
         (void)fault_set(&why, e, 0, "%s", err_text(e));
+    if (im->fetched)
+        (void)unlink(im->source);
     blob_items_discard(im->files, im->n);
     free(im->files);
     free(im->meta);
@@ -307,6 +390,8 @@ static void stop(struct slot *s)
     struct image *im = s->work;
 
     im->stopped = true;
+    if (im->fetching != NULL)
+        source_fetch_cancel(im->fetching);
     if (im->ticket != NULL)
         render_pool_cancel(im->ticket);
 }
