@@ -25,6 +25,8 @@ static const struct cfg_key keys[] = {
     {"SOURCE_STALL",    CFG_MS,    AT(source_stall_ms), "10s",   "1s", "10m", 0, "how long a source by URL may be stalled; whole seconds"},
     {"SOURCE_PIXELS",   CFG_COUNT, AT(source_pixels),  "100000000", "1", "10000000000", 0, "width x height x pages that a source may claim"},
     {"OUTPUT_PIXELS",   CFG_COUNT, AT(output_pixels),  "100000000", "1", "10000000000", 0, "width x height of one output"},
+    {"RESULT_MEMORY",   CFG_BOOL,  AT(result_memory),  "false",  NULL, NULL, 0, "give the stored result when an image job asks for what was made before of the same bytes"},
+    {"RESULT_AGE",      CFG_MS,    AT(result_age_ms),  "7d",     "1s", "3650d", 0, "how long a result is given again; then the work is done anew"},
     {"WEBHOOK_SECRETS", CFG_TEXT,  AT(webhook_secrets), NULL,    NULL, NULL, CFG_SECRET, "signing keys of webhooks, whsec_ and base64, comma-separated: all of them sign (rotation); unset: webhooks are not signed"},
     {"WEBHOOK_TIMEOUT", CFG_MS,    AT(webhook_timeout_ms), "20s", "100ms", "5m", 0, "longest wait for a webhook's answer"},
     {"OUTGOING_ALLOW",  CFG_TEXT,  AT(outgoing_allow), NULL,     NULL, NULL, 0, "private addresses that webhooks and sources by URL may reach all the same: CIDRs, comma-separated"},

@@ -25,6 +25,7 @@ struct services {
     struct render_pool *pool;
     struct netguard *guard;
     struct http_client *http;
+    struct result_memory *memory; /* NULL: results are not remembered */
     struct metrics *metrics;
     size_t fetching; /* image jobs that wait for their source, renderers left free */
     struct webhook_secret secrets[WEBHOOK_SECRETS_MAX];

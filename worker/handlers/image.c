@@ -1,17 +1,23 @@
 /* image: one source, several outputs from one decode.
  *
- *     locate --> fetch --> render --> store --> finish     (fetch: a source by URL)
- *        \_________\_________\_________\_____> give_up
+ *     locate --> fetch --> recall --> reuse --> render --> store --> remember --> finish
+ *        |         |         |          |\         |         |           |
+ *        |         |         |          | \--> (ends: the memory had its result)
+ *        \_________\_________\__________\_________\_________\___________\__> give_up
  *
  * Safe to repeat: outputs are stored under the hash of their content. Only render leaves this
- * process (render/pool.h); fetch brings the source into the spool directory (source_fetch.h); store hashes and syncs files on a pool thread. */
+ * process (render/pool.h); fetch brings a source by URL into the spool directory (source_fetch.h), recall
+ * asks what was made before (result_memory.h); store hashes and syncs files on a pool thread. */
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/hash.h"
 #include "worker/blob_store.h"
 #include "worker/handler.h"
+#include "worker/image_result.h"
+#include "worker/result_memory.h"
 #include "worker/source_fetch.h"
 #include "worker/source_path.h"
 
@@ -22,8 +28,12 @@ struct image {
     struct spec_image *spec;
     char source[PATH_MAX];
     struct source_fetch *fetching;
-    bool resting; /* no renderer is kept for it while it fetches */
-    bool fetched; /* the source is a file of our own */
+    bool resting;               /* no renderer is kept for it while it fetches */
+    bool fetched;               /* the source is a file of our own */
+    uint8_t sha256[HASH_LEN];   /* of what was fetched */
+    struct result_visit *visit; /* NULL: the memory is not asked, or has answered for good */
+    bool asking;
+    struct buf recalled;
     struct render_ticket *ticket;
     struct blob_item *files; /* one per output, in the report's order */
     size_t n;
@@ -39,10 +49,12 @@ struct image {
     struct fault why;
 };
 
-static step_fn locate, fetch, render, store, finish, give_up;
-static const struct step S_LOCATE = {"locate", locate}, S_FETCH = {"fetch", fetch},
+static step_fn locate, fetch, recall, reuse, render, store, remember, finish, give_up;
+static const struct step S_FETCH = {"fetch", fetch}, S_LOCATE = {"locate", locate},
+                         S_RECALL = {"recall", recall}, S_REUSE = {"reuse", reuse},
                          S_RENDER = {"render", render}, S_STORE = {"store", store},
-                         S_FINISH = {"finish", finish}, S_GIVE_UP = {"give_up", give_up};
+                         S_REMEMBER = {"remember", remember}, S_FINISH = {"finish", finish},
+                         S_GIVE_UP = {"give_up", give_up};
 
 static struct image *image_of(struct flow *f)
 {
@@ -98,7 +110,7 @@ static const struct step *locate(struct flow *f)
 
     if (e != ERR_OK)
         return flow_await(f, e, NULL);
-    return im->spec->source_kind == IMAGE_SOURCE_URL ? &S_FETCH : &S_RENDER;
+    return im->spec->source_kind == IMAGE_SOURCE_URL ? &S_FETCH : &S_RECALL;
 }
 
 /* --- fetch -------------------------------------------------------------------------------------- */
@@ -131,6 +143,7 @@ static void on_fetched(void *arg, enum err e, const struct source_got *got,
     im->fetching = NULL;
     go_on(im);
     im->fetched = e == ERR_OK;
+    memcpy(im->sha256, got->sha256, sizeof im->sha256);
     if (e != ERR_OK)
         im->why = *why;
     slot_set_retry_after(im->slot, got->retry_after_ms);
@@ -162,7 +175,61 @@ static const struct step *fetch(struct flow *f)
     slot_progress(s, 0, "fetching");
     if (e == ERR_OK)
         rest(im);
-    return flow_await(f, e, &S_RENDER);
+    return flow_await(f, e, &S_RECALL);
+}
+
+/* --- recall ------------------------------------------------------------------------------------- */
+
+static void on_told(void *arg, enum err e, struct slice result)
+{
+    struct image *im = arg;
+
+    im->asking = false;
+    im->slot->wake_at_ms = 0;
+    go_on(im);
+    if (e == ERR_NOT_FOUND) {
+        flow_wake(&im->flow, ERR_OK);
+        return;
+    }
+    im->visit = NULL;
+    buf_add_slice(&im->recalled, result);
+    flow_wake(&im->flow, e == ERR_OK && buf_failed(&im->recalled) ? ERR_NOMEM : e);
+}
+
+/* Who is at the same work may take as long as this job itself might: that is bounded too. */
+static const struct step *recall(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct slot *s = im->slot;
+    const struct result_question q = {.type = s->job.type,
+                                      .args = &s->args,
+                                      .path = im->source,
+                                      .sha256 = im->fetched ? im->sha256 : NULL};
+
+    if (s->sv->memory == NULL ||
+        result_memory_ask(s->sv->memory, &q, on_told, im, &im->visit) != ERR_OK)
+        return &S_RENDER;
+    im->asking = true;
+    s->wake_at_ms = clock_now_ms() + s->timeout_ms;
+    rest(im);
+    return flow_await(f, ERR_OK, &S_REUSE);
+}
+
+static const struct step *reuse(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct ledger_output *rows = NULL;
+    size_t n = 0;
+
+    if (im->stopped)
+        return flow_await(f, ERR_CANCELED, NULL);
+    if (im->recalled.len == 0)
+        return &S_RENDER;
+    f->err = image_result_repeat(buf_slice(&im->recalled), slot_result(im->slot), &rows, &n,
+                                 &im->why);
+    if (f->err == ERR_OK)
+        slot_set_outputs(im->slot, rows, n);
+    return flow_end(f);
 }
 
 /* --- render ------------------------------------------------------------------------------------- */
@@ -249,10 +316,8 @@ static const struct step *store(struct flow *f)
     slot_progress(im->slot, 100, "storing");
     return flow_await(
         f, blob_store(loop_uv(sv->loop), sv->opt->blob_dir, im->files, im->n, on_stored, im),
-        &S_FINISH);
+        &S_REMEMBER);
 }
-
-/* --- finish ------------------------------------------------------------------------------------- */
 
 static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
                         const struct blob_item *file)
@@ -300,6 +365,30 @@ static void pack_result(const struct image *im, struct buf *out)
     msgpack_pack_uint64(&pk, im->peak_rss);
 }
 
+/* --- remember ----------------------------------------------------------------------------------- */
+
+static void on_kept(void *arg, enum err e)
+{
+    struct image *im = arg;
+
+    (void)e; /* the next one does the work anew */
+    flow_wake(&im->flow, ERR_OK);
+}
+
+static const struct step *remember(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct buf *result = slot_result(im->slot);
+
+    pack_result(im, result);
+    if (im->visit == NULL || buf_failed(result) ||
+        result_memory_keep(im->visit, buf_slice(result), on_kept, im) != ERR_OK)
+        return &S_FINISH;
+    return flow_await(f, ERR_OK, &S_FINISH);
+}
+
+/* --- finish ------------------------------------------------------------------------------------- */
+
 static enum err give_outputs(struct image *im)
 {
     struct ledger_output *rows = calloc(im->n, sizeof *rows);
@@ -327,7 +416,6 @@ static const struct step *finish(struct flow *f)
 {
     struct image *im = image_of(f);
 
-    pack_result(im, slot_result(im->slot));
     f->err = give_outputs(im);
     return flow_end(f);
 }
@@ -348,6 +436,8 @@ static void ended(struct flow *f)
 
     if (why.text[0] == '\0')
         (void)fault_set(&why, e, 0, "%s", err_text(e));
+    result_memory_settle(&im->visit, e, buf_slice(slot_result(s)));
+    buf_done(&im->recalled);
     if (im->fetched)
         (void)unlink(im->source);
     blob_items_discard(im->files, im->n);
@@ -392,6 +482,8 @@ static void stop(struct slot *s)
     im->stopped = true;
     if (im->fetching != NULL)
         source_fetch_cancel(im->fetching);
+    if (im->asking)
+        result_memory_cancel(im->visit);
     if (im->ticket != NULL)
         render_pool_cancel(im->ticket);
 }

@@ -1,0 +1,144 @@
+#include "worker/image_result.h"
+
+#include <string.h>
+
+#include "queue/spec.h"
+#include "shared/hash.h"
+#include "shared/mp.h"
+
+/* Said of the one that did the work alone. */
+static bool is_cost(const msgpack_object *key)
+{
+    return mp_is(key, "render_ms") || mp_is(key, "cpu_ms") || mp_is(key, "peak_rss");
+}
+
+static void pack_again(const msgpack_object_map *map, struct buf *out)
+{
+    msgpack_packer pk;
+    size_t n = 1;
+
+    for (uint32_t i = 0; i < map->size; i++)
+        n += !is_cost(&map->ptr[i].key);
+    mp_packer(&pk, out);
+    msgpack_pack_map(&pk, n);
+    for (uint32_t i = 0; i < map->size; i++) {
+        if (is_cost(&map->ptr[i].key))
+            continue;
+        msgpack_pack_object(&pk, map->ptr[i].key);
+        msgpack_pack_object(&pk, map->ptr[i].val);
+    }
+    mp_str(&pk, "cached");
+    msgpack_pack_true(&pk);
+}
+
+/* --- outputs ---------------------------------------------------------------------------------- */
+
+static uint64_t get_uint(const msgpack_object *map, const char *key)
+{
+    const msgpack_object *o = mp_get(map, key);
+
+    return o != NULL && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? o->via.u64 : 0;
+}
+
+static struct slice get_text(const msgpack_object *map, const char *key)
+{
+    const msgpack_object *o = mp_get(map, key);
+
+    return o != NULL && o->type == MSGPACK_OBJECT_STR ? mp_as_slice(o) : slice_of("", 0);
+}
+
+static bool take_hex(struct slice hex, uint8_t ret[HASH_LEN])
+{
+    char text[HASH_HEX_SIZE], again[HASH_HEX_SIZE];
+
+    if (!slice_to_cstr(hex, text, sizeof text) || strlen(text) != HASH_HEX_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < HASH_LEN; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+        ret[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return strcmp(hex_text(ret, HASH_LEN, again), text) == 0;
+}
+
+static enum err take_row(const msgpack_object *o, struct ledger_output *row)
+{
+    struct slice name = get_text(o, "name");
+    enum image_format format;
+    char hex[HASH_HEX_SIZE], file[HASH_HEX_SIZE + 16];
+
+    if (name.len == 0 || !image_format_parse(get_text(o, "format"), &format) ||
+        !take_hex(get_text(o, "sha256"), row->sha256))
+        return ERR_MALFORMED;
+    (void)hex_text(row->sha256, HASH_LEN, hex);
+    (void)snprintf(file, sizeof file, "%.2s/%s.%s", hex, hex, image_format_ext(format));
+    row->name = strndup(name.ptr, name.len);
+    row->file = strdup(file);
+    row->format = image_format_name(format);
+    row->width = (uint32_t)get_uint(o, "width");
+    row->height = (uint32_t)get_uint(o, "height");
+    row->bytes = get_uint(o, "bytes");
+    return row->name != NULL && row->file != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+void image_result_free_rows(struct ledger_output *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free((void *)(uintptr_t)rows[i].name);
+        free((void *)(uintptr_t)rows[i].file);
+    }
+    free(rows);
+}
+
+static enum err take_rows(const msgpack_object *outputs, struct ledger_output **ret_rows,
+                          size_t *ret_n)
+{
+    size_t n = outputs->via.array.size;
+    struct ledger_output *rows = calloc(n + 1, sizeof *rows);
+    enum err e = rows == NULL ? ERR_NOMEM : ERR_OK;
+
+    for (size_t i = 0; e == ERR_OK && i < n; i++)
+        e = take_row(&outputs->via.array.ptr[i], &rows[i]);
+    if (e != ERR_OK) {
+        image_result_free_rows(rows, rows == NULL ? 0 : n);
+        return e;
+    }
+    *ret_rows = rows;
+    *ret_n = n;
+    return ERR_OK;
+}
+
+static enum err repeat(const msgpack_object *root, struct buf *out,
+                       struct ledger_output **ret_rows, size_t *ret_n)
+{
+    const msgpack_object *outputs = mp_get(root, "outputs");
+    enum err e;
+
+    if (outputs == NULL || outputs->type != MSGPACK_OBJECT_ARRAY)
+        return ERR_MALFORMED;
+    e = take_rows(outputs, ret_rows, ret_n);
+    if (e == ERR_OK)
+        pack_again(&root->via.map, out);
+    return e;
+}
+
+enum err image_result_repeat(struct slice stored, struct buf *out,
+                             struct ledger_output **ret_rows, size_t *ret_n,
+                             struct fault *reterr)
+{
+    const struct mp_limits limits = MP_LIMITS_DEFAULT;
+    msgpack_object root;
+    msgpack_zone zone;
+    enum err e;
+
+    if (!msgpack_zone_init(&zone, 2048))
+        return fault_set(reterr, ERR_NOMEM, 0, "no memory for a stored result");
+    e = mp_parse(stored, &limits, &zone, &root, reterr);
+    if (e == ERR_OK)
+        e = repeat(&root, out, ret_rows, ret_n);
+    msgpack_zone_destroy(&zone);
+    if (e == ERR_OK)
+        return ERR_OK;
+    return fault_set(reterr, e == ERR_NOMEM ? ERR_NOMEM : ERR_INTERNAL, 0,
+                     "a stored result cannot be read");
+}
