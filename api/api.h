@@ -18,6 +18,7 @@ struct api {
     struct redis *redis;
     struct pg *pg;
     struct producer *producer;
+    struct recipes *recipes;
     struct metrics *metrics;
     struct server *server;
     bool schema_known;

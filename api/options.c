@@ -22,6 +22,7 @@ static const struct cfg_key keys[] = {
     {"WRITE_TIMEOUT",  CFG_MS,    AT(write_ms),      "30s",  "100ms", "10m", 0, "time that a client may take nothing of its answer"},
     {"DRAIN",          CFG_MS,    AT(drain_ms),      "10s",  "0ms", "10m", 0, "at SIGTERM: how long requests under way may go on"},
     {"UPLOAD_TTL",     CFG_MS,    AT(upload_ttl_ms), "1d",   "1s", "365d", 0, "how long an upload is kept"},
+    {"RECIPE_AGE",     CFG_MS,    AT(recipe_age_ms), "2s",   "10ms", "1h", 0, "how long a recipe is used without asking again; what another API process has put or deleted shows by then"},
     {"PENDING_JOBS",   CFG_COUNT, AT(pending_jobs),  "20000", "1", "1000000", 0, "jobs on their way to Redis at once; over it 503"},
     {"REDIS_TIMEOUT",  CFG_MS,    AT(redis_ms),      "5s",   "10ms", "1m", 0, "longest wait for Redis"},
     {"PG_CONNECTIONS", CFG_COUNT, AT(pg_connections), "2",   "1",  "64", 0, "connections to PostgreSQL"},

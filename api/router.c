@@ -3,10 +3,11 @@
 #include "api/endpoints/endpoints.h"
 
 static const struct endpoint *const table[] = {
-    &endpoint_jobs_post,    &endpoint_jobs_list,  &endpoint_job_get, &endpoint_output_get,
-    &endpoint_uploads_post, &endpoint_queues,     &endpoint_workers, &endpoint_health,
-    &endpoint_ready,        &endpoint_metrics,    &endpoint_pause,   &endpoint_resume,
-    &endpoint_job_retry,    &endpoint_jobs_retry,
+    &endpoint_jobs_post,    &endpoint_jobs_list,     &endpoint_job_get, &endpoint_output_get,
+    &endpoint_uploads_post, &endpoint_queues,        &endpoint_workers, &endpoint_health,
+    &endpoint_ready,        &endpoint_metrics,       &endpoint_pause,   &endpoint_resume,
+    &endpoint_job_retry,    &endpoint_jobs_retry,    &endpoint_recipes, &endpoint_recipe_get,
+    &endpoint_recipe_put,   &endpoint_recipe_delete,
 };
 
 /* Cuts the next segment off *rest (without its slash). */

@@ -87,6 +87,12 @@ static void tell_unpackable(enum err e, const struct fault *why, struct spec_fau
 enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
                           struct spec_fault *reterr)
 {
+    return submission_parse_with(json, max_depth, NULL, ret, reterr);
+}
+
+enum err submission_parse_with(struct slice json, unsigned max_depth, struct recipe_book *book,
+                               struct submission *ret, struct spec_fault *reterr)
+{
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
     AUTO(buf_done) struct buf packed = {0};
@@ -108,7 +114,9 @@ enum err submission_parse(struct slice json, unsigned max_depth, struct submissi
     e = mp_parse(buf_slice(&packed), &limits, &zone, &root, &why);
     if (e != ERR_OK)
         tell_unpackable(e, &why, reterr);
-    else
+    else if (book != NULL)
+        e = recipe_expand(&root, book, &zone, reterr);
+    if (e == ERR_OK)
         e = build(&root, ret, reterr);
     msgpack_zone_destroy(&zone);
     if (e != ERR_OK)

@@ -1,15 +1,25 @@
 /* POST /v1/jobs: check, encode, enqueue, 202.
  *
- * parse -> enqueue -> reply. The 202 goes out when Redis has confirmed; with the shipped redis.conf the
+ *     parse -> enqueue -> reply
+ *      ^  \--a recipe that is not at hand--> fetch --+
+ *      +---------------------------------------------+
+ *
+ * The 202 goes out when Redis has confirmed; with the shipped redis.conf the
  * job is then on disk. When Redis was cut off in the middle nobody knows whether it took the job: 503 says so. */
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
+#include "api/recipes.h"
 #include "api/reply.h"
 #include "queue/submission.h"
+
+#define FETCHES_MAX 32 /* recipes that one job may name */
 
 struct post {
     struct request *rq;
     struct submission job;
+    struct recipe_book book;
+    struct spec_fault why;
+    unsigned fetches;
 };
 
 static void reply_accepted(struct request *rq, const struct submission *s)
@@ -59,12 +69,70 @@ static void refuse(struct request *rq, enum err e, const struct spec_fault *why)
         reply_problem(rq, 422, why->pointer, "%s %s", why->pointer, why->text);
 }
 
+static void enqueue(struct post *p)
+{
+    struct request *rq = p->rq;
+    struct producer_job job = submission_job(&p->job);
+    enum err e = producer_enqueue(rq->api->producer, &job, on_enqueued, p);
+
+    if (e == ERR_OK)
+        return;
+    submission_done(&p->job);
+    free(p);
+    reply_unavailable(rq, "the queue cannot be reached", e);
+}
+
+static void parse(struct post *p);
+
+static void on_fetched(void *arg, enum err e)
+{
+    struct post *p = arg;
+    struct request *rq = p->rq;
+
+    if (e == ERR_OK) {
+        parse(p);
+        return;
+    }
+    if (e == ERR_NOT_FOUND)
+        refuse(rq, ERR_MALFORMED, &p->why);
+    else
+        reply_unavailable(rq, "recipes cannot be looked up", e);
+    free(p);
+}
+
+static void fetch(struct post *p)
+{
+    struct api *api = p->rq->api;
+    enum err e = p->fetches++ < FETCHES_MAX
+                     ? recipes_fetch(api->recipes, api->pg, &p->book.wanted, on_fetched, p)
+                     : ERR_NOT_FOUND;
+
+    if (e == ERR_NOT_FOUND)
+        (void)snprintf(p->why.text, sizeof p->why.text, "more than %d recipes in one job",
+                       FETCHES_MAX);
+    if (e != ERR_OK)
+        on_fetched(p, e);
+}
+
+static void parse(struct post *p)
+{
+    struct request *rq = p->rq;
+    enum err e = submission_parse_with(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max,
+                                       &p->book, &p->job, &p->why);
+
+    if (e == ERR_OK) {
+        enqueue(p);
+    } else if (e == ERR_NOT_FOUND) {
+        fetch(p);
+    } else {
+        refuse(rq, e, &p->why);
+        free(p);
+    }
+}
+
 static void on_end(struct request *rq)
 {
     struct post *p;
-    struct producer_job job;
-    struct spec_fault why;
-    enum err e;
 
     if (request_header(rq, "content-type").len > 0 &&
         !request_is_of_type(rq, "application/json")) {
@@ -77,20 +145,8 @@ static void on_end(struct request *rq)
         return;
     }
     p->rq = rq;
-    e = submission_parse(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max, &p->job,
-                         &why);
-    if (e != ERR_OK) {
-        free(p);
-        refuse(rq, e, &why);
-        return;
-    }
-    job = submission_job(&p->job);
-    e = producer_enqueue(rq->api->producer, &job, on_enqueued, p);
-    if (e != ERR_OK) {
-        submission_done(&p->job);
-        free(p);
-        reply_unavailable(rq, "the queue cannot be reached", e);
-    }
+    p->book = (struct recipe_book){.find = recipes_find, .arg = rq->api->recipes};
+    parse(p);
 }
 
 const struct endpoint endpoint_jobs_post = {
