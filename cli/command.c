@@ -13,6 +13,7 @@ const struct command *const command_table[] = {
     &command_workers,
     &command_pause,
     &command_resume,
+    &command_recipes,
     &command_migrate,
     &command_version,
     &command_help,

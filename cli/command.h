@@ -17,8 +17,8 @@ struct command {
 };
 
 extern const struct command command_enqueue, command_jobs, command_job, command_queues,
-    command_workers, command_pause, command_resume, command_retry, command_migrate, command_version,
-    command_help;
+    command_workers, command_pause, command_resume, command_retry, command_recipes,
+    command_migrate, command_version, command_help;
 
 /* All of them, in the order of --help; ended by NULL. */
 extern const struct command *const command_table[];

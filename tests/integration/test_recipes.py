@@ -180,3 +180,26 @@ def test_while_postgres_is_away(stacks, picture):
     stack.pg.start()
     stack.client.until(lambda: post(stack, {"source": {"upload": upload}, "recipe": "b"})[0] == 202, "PostgreSQL again")
     stack.client.quiet()
+
+
+def test_the_command_line(stacks, picture, tmp_path):
+    stack = stacks()
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps(AVATAR))
+    assert stack.cli("recipes", "put", "avatar", f"@{body}").stdout == "avatar@1 is stored\n"
+    assert stack.cli("recipes", "put", "avatar", json.dumps(AVATAR)).stdout == "avatar@1 is unchanged\n"
+    second = {"outputs": [{"name": "avatar", "ops": [{"resize": {"width": 32}}], "format": "png"}]}
+    assert json.loads(stack.cli("recipes", "put", "avatar", json.dumps(second), "--json").stdout)["version"] == 2
+    assert json.loads(stack.cli("recipes", "show", "avatar@1").stdout) == AVATAR
+    assert [v["version"] for v in json.loads(stack.cli("recipes", "show", "avatar", "--json").stdout)["versions"]] == [2, 1]
+    assert "avatar" in stack.cli("recipes").stdout and "avatar" not in stack.cli("recipes", "list", "avatar").stdout
+    for recipe, width in (("avatar", 32), ("avatar@1", 64)):
+        done = stack.cli("enqueue", "image", "--upload", str(picture(320, 200)), "--wait", "--json", json.dumps({"recipe": recipe}))
+        assert json.loads(done.stdout)["outputs"][0]["width"] == width
+    assert stack.cli("recipes", "delete", "avatar").stdout == "avatar is deleted\n"
+    for words, code in ((("recipes", "delete", "avatar"), 4), (("recipes", "show", "nobody"), 4), (("recipes", "nothing"), 2), (("recipes", "show", "A"), 2),
+                        (("recipes", "put", "a", '{"outputs": []}'), 1), (("recipes", "put", "a@1", json.dumps(AVATAR)), 2),
+                        (("enqueue", "image", '{"source": {"path": "/a"}, "recipe": "avatar"}'), 4)):
+        done = stack.cli(*words, check=False)
+        assert done.returncode == code and done.stderr.startswith("millrace: "), (words, done)
+    stack.client.quiet()
