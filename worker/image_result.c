@@ -4,32 +4,7 @@
 
 #include "queue/spec.h"
 #include "shared/hash.h"
-#include "shared/mp.h"
-
-/* Said of the one that did the work alone. */
-static bool is_cost(const msgpack_object *key)
-{
-    return mp_is(key, "render_ms") || mp_is(key, "cpu_ms") || mp_is(key, "peak_rss");
-}
-
-static void pack_again(const msgpack_object_map *map, struct buf *out)
-{
-    msgpack_packer pk;
-    size_t n = 1;
-
-    for (uint32_t i = 0; i < map->size; i++)
-        n += !is_cost(&map->ptr[i].key);
-    mp_packer(&pk, out);
-    msgpack_pack_map(&pk, n);
-    for (uint32_t i = 0; i < map->size; i++) {
-        if (is_cost(&map->ptr[i].key))
-            continue;
-        msgpack_pack_object(&pk, map->ptr[i].key);
-        msgpack_pack_object(&pk, map->ptr[i].val);
-    }
-    mp_str(&pk, "cached");
-    msgpack_pack_true(&pk);
-}
+#include "worker/srcset.h"
 
 /* --- outputs ---------------------------------------------------------------------------------- */
 
@@ -108,25 +83,86 @@ static enum err take_rows(const msgpack_object *outputs, struct ledger_output **
     return ERR_OK;
 }
 
-static enum err repeat(const msgpack_object *root, struct buf *out,
-                       struct ledger_output **ret_rows, size_t *ret_n)
+/* --- the map ---------------------------------------------------------------------------------- */
+
+/* Said of the one that did the work alone, or made of the job's own id. */
+static bool is_its_own(const msgpack_object *key)
+{
+    static const char *const own[] = {"render_ms", "cpu_ms", "peak_rss", "srcset", "picture"};
+
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        if (mp_is(key, own[i]))
+            return true;
+    }
+    return false;
+}
+
+struct repeat {
+    const struct uuid *job;
+    const msgpack_object *args;
+    struct ledger_output *rows;
+    size_t n;
+};
+
+static enum err pack_srcset(msgpack_packer *pk, const struct repeat *r)
+{
+    struct srcset_item *items = calloc(r->n + 1, sizeof *items);
+
+    if (items == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < r->n; i++) {
+        items[i] = (struct srcset_item){
+            .name = r->rows[i].name, .width = r->rows[i].width, .height = r->rows[i].height};
+        (void)!image_format_parse(slice_str(r->rows[i].format), &items[i].format);
+    }
+    srcset_pack(pk, r->job, r->args, items, r->n);
+    free(items);
+    return ERR_OK;
+}
+
+static enum err pack_again(const msgpack_object_map *map, const struct repeat *r,
+                           struct buf *out)
+{
+    msgpack_packer pk;
+    size_t n = 1 + srcset_pairs(r->args);
+    enum err e;
+
+    for (uint32_t i = 0; i < map->size; i++)
+        n += !is_its_own(&map->ptr[i].key);
+    mp_packer(&pk, out);
+    msgpack_pack_map(&pk, n);
+    for (uint32_t i = 0; i < map->size; i++) {
+        if (is_its_own(&map->ptr[i].key))
+            continue;
+        msgpack_pack_object(&pk, map->ptr[i].key);
+        msgpack_pack_object(&pk, map->ptr[i].val);
+    }
+    e = pack_srcset(&pk, r);
+    mp_str(&pk, "cached");
+    msgpack_pack_true(&pk);
+    return e;
+}
+
+static enum err repeat(const msgpack_object *root, struct repeat *r, struct buf *out)
 {
     const msgpack_object *outputs = mp_get(root, "outputs");
     enum err e;
 
     if (outputs == NULL || outputs->type != MSGPACK_OBJECT_ARRAY)
         return ERR_MALFORMED;
-    e = take_rows(outputs, ret_rows, ret_n);
+    e = take_rows(outputs, &r->rows, &r->n);
     if (e == ERR_OK)
-        pack_again(&root->via.map, out);
+        e = pack_again(&root->via.map, r, out);
     return e;
 }
 
-enum err image_result_repeat(struct slice stored, struct buf *out,
+enum err image_result_repeat(struct slice stored, const struct uuid *job,
+                             const msgpack_object *args, struct buf *out,
                              struct ledger_output **ret_rows, size_t *ret_n,
                              struct fault *reterr)
 {
     const struct mp_limits limits = MP_LIMITS_DEFAULT;
+    struct repeat r = {.job = job, .args = args};
     msgpack_object root;
     msgpack_zone zone;
     enum err e;
@@ -135,10 +171,14 @@ enum err image_result_repeat(struct slice stored, struct buf *out,
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for a stored result");
     e = mp_parse(stored, &limits, &zone, &root, reterr);
     if (e == ERR_OK)
-        e = repeat(&root, out, ret_rows, ret_n);
+        e = repeat(&root, &r, out);
     msgpack_zone_destroy(&zone);
-    if (e == ERR_OK)
-        return ERR_OK;
-    return fault_set(reterr, e == ERR_NOMEM ? ERR_NOMEM : ERR_INTERNAL, 0,
-                     "a stored result cannot be read");
+    if (e != ERR_OK) {
+        image_result_free_rows(r.rows, r.n);
+        return fault_set(reterr, e == ERR_NOMEM ? ERR_NOMEM : ERR_INTERNAL, 0,
+                         "a stored result cannot be read");
+    }
+    *ret_rows = r.rows;
+    *ret_n = r.n;
+    return ERR_OK;
 }

@@ -1,4 +1,5 @@
 #include "queue/spec/image_op.h"
+#include "queue/spec/image_srcset.h"
 #include "queue/spec/types.h"
 
 #define QUALITY_MAX  100
@@ -180,7 +181,9 @@ static enum err take_outputs(void *out, const msgpack_object *v, const struct pl
                              struct spec_fault *ret)
 {
     struct spec_image *image = out;
-    enum err e = walk_array(v, 1, SPEC_IMAGE_OUTPUTS_MAX, at, ret);
+    enum err e = image->n_outputs > 0
+                     ? walk_fault(at, ret, "stands instead of srcset, not beside it")
+                     : walk_array(v, 1, SPEC_IMAGE_OUTPUTS_MAX, at, ret);
 
     for (uint32_t i = 0; e == ERR_OK && i < v->via.array.size; i++) {
         struct place here = place_index(at, i);
@@ -201,9 +204,20 @@ static enum err take_auto_orient(void *out, const msgpack_object *v, const struc
     return walk_bool(v, &image->auto_orient, at, ret);
 }
 
+static enum err take_srcset(void *out, const msgpack_object *v, const struct place *at,
+                            struct spec_fault *ret)
+{
+    struct spec_image *image = out;
+
+    if (image->n_outputs > 0)
+        return walk_fault(at, ret, "stands instead of outputs, not beside them");
+    return image_srcset_take(v, take_outputs, out, at, ret);
+}
+
 static const struct walk_field fields[] = {
     {"source", take_source, true},
-    {"outputs", take_outputs, true},
+    {"outputs", take_outputs, false},
+    {"srcset", take_srcset, false},
     {"auto_orient", take_auto_orient, false},
 };
 
@@ -212,12 +226,15 @@ enum err spec_image_parse(const msgpack_object *args, const char *at, struct spe
                           struct spec_fault *reterr)
 {
     struct place root = place_root(at);
+    struct place outputs = place_key(&root, SLICE_LIT("outputs"));
+    enum err e;
 
     ret->n_outputs = 0;
     ret->auto_orient = true;
     ret->source = slice_of("", 0);
     ret->upload = (struct uuid){{0}};
-    return walk_map(args, WALK_TABLE(fields), ret, &root, reterr);
+    e = walk_map(args, WALK_TABLE(fields), ret, &root, reterr);
+    return e == ERR_OK && ret->n_outputs == 0 ? walk_fault(&outputs, reterr, "is required") : e;
 }
 
 enum err spec_image_check(const msgpack_object *args, const char *at, struct spec_fault *ret)

@@ -101,11 +101,14 @@ static void the_source_counts(void **state)
 static void repeat(const char *json, enum err want, const char *want_json)
 {
     struct buf packed = {0}, out = {0}, again = {0};
+    const msgpack_object args = {.type = MSGPACK_OBJECT_MAP};
+    const struct uuid job = {{1}};
     struct ledger_output *rows = NULL;
     size_t n = 0;
 
     assert_int_equal(json_to_msgpack(slice_str(json), 16, &packed, NULL), ERR_OK);
-    assert_int_equal(image_result_repeat(buf_slice(&packed), &out, &rows, &n, NULL), want);
+    assert_int_equal(
+        image_result_repeat(buf_slice(&packed), &job, &args, &out, &rows, &n, NULL), want);
     if (want == ERR_OK) {
         const struct mp_limits limits = MP_LIMITS_DEFAULT;
         msgpack_object root;

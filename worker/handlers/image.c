@@ -20,6 +20,7 @@
 #include "worker/result_memory.h"
 #include "worker/source_fetch.h"
 #include "worker/source_path.h"
+#include "worker/srcset.h"
 
 struct image {
     struct flow flow;
@@ -225,8 +226,8 @@ static const struct step *reuse(struct flow *f)
         return flow_await(f, ERR_CANCELED, NULL);
     if (im->recalled.len == 0)
         return &S_RENDER;
-    f->err = image_result_repeat(buf_slice(&im->recalled), slot_result(im->slot), &rows, &n,
-                                 &im->why);
+    f->err = image_result_repeat(buf_slice(&im->recalled), &im->slot->claim.id, &im->slot->args,
+                                 slot_result(im->slot), &rows, &n, &im->why);
     if (f->err == ERR_OK)
         slot_set_outputs(im->slot, rows, n);
     return flow_end(f);
@@ -339,12 +340,24 @@ static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
     mp_str(pk, hex_text(file->sha256, sizeof file->sha256, hex));
 }
 
+static void pack_srcset(msgpack_packer *pk, const struct image *im)
+{
+    struct srcset_item items[SPEC_IMAGE_OUTPUTS_MAX];
+
+    for (size_t i = 0; i < im->n; i++)
+        items[i] = (struct srcset_item){.name = im->meta[i].name,
+                                        .format = im->meta[i].format,
+                                        .width = im->meta[i].width,
+                                        .height = im->meta[i].height};
+    srcset_pack(pk, &im->slot->claim.id, &im->slot->args, items, im->n);
+}
+
 static void pack_result(const struct image *im, struct buf *out)
 {
     msgpack_packer pk;
 
     mp_packer(&pk, out);
-    msgpack_pack_map(&pk, 5);
+    msgpack_pack_map(&pk, 5 + srcset_pairs(&im->slot->args));
     mp_str(&pk, "source");
     msgpack_pack_map(&pk, 3);
     mp_str(&pk, "format");
@@ -363,6 +376,7 @@ static void pack_result(const struct image *im, struct buf *out)
     msgpack_pack_uint32(&pk, im->cpu_ms);
     mp_str(&pk, "peak_rss");
     msgpack_pack_uint64(&pk, im->peak_rss);
+    pack_srcset(&pk, im);
 }
 
 /* --- remember ----------------------------------------------------------------------------------- */
