@@ -53,7 +53,8 @@ static const char list_sql[] =
     " SELECT jsonb_build_object('recipes', coalesce(jsonb_agg(jsonb_build_object('name', name,"
     " 'version', usable, 'versions', version, 'created_at', " TIME(
         "made_at") ") ORDER BY name),"
-                   " '[]'), 'next', CASE WHEN (SELECT count(*) FROM found) > 200 THEN max(name) "
+                   " '[]'), 'next', CASE WHEN (SELECT count(*) FROM found) > 200 THEN "
+                   "max(name) "
                    "END)::text"
                    " FROM shown";
 

@@ -56,31 +56,32 @@ static enum err take_row(const msgpack_object *o, struct ledger_output *row)
     return row->name != NULL && row->file != NULL ? ERR_OK : ERR_NOMEM;
 }
 
-void image_result_free_rows(struct ledger_output *rows, size_t n)
+void image_rows_free(struct image_rows *r)
 {
-    for (size_t i = 0; i < n; i++) {
-        free((void *)(uintptr_t)rows[i].name);
-        free((void *)(uintptr_t)rows[i].file);
+    for (size_t i = 0; i < r->n; i++) {
+        free((void *)(uintptr_t)r->rows[i].name);
+        free((void *)(uintptr_t)r->rows[i].file);
     }
-    free(rows);
+    free(r->rows);
+    *r = (struct image_rows){.rows = NULL};
 }
 
-static enum err take_rows(const msgpack_object *outputs, struct ledger_output **ret_rows,
-                          size_t *ret_n)
+static enum err take_rows(const msgpack_object *outputs, struct image_rows *ret)
 {
-    size_t n = outputs->via.array.size;
-    struct ledger_output *rows = calloc(n + 1, sizeof *rows);
-    enum err e = rows == NULL ? ERR_NOMEM : ERR_OK;
+    struct image_rows r = {.n = outputs->via.array.size};
+    enum err e;
 
-    for (size_t i = 0; e == ERR_OK && i < n; i++)
-        e = take_row(&outputs->via.array.ptr[i], &rows[i]);
-    if (e != ERR_OK) {
-        image_result_free_rows(rows, rows == NULL ? 0 : n);
-        return e;
-    }
-    *ret_rows = rows;
-    *ret_n = n;
-    return ERR_OK;
+    r.rows = calloc(r.n + 1, sizeof *r.rows);
+    if (r.rows == NULL)
+        return ERR_NOMEM;
+    e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < r.n; i++)
+        e = take_row(&outputs->via.array.ptr[i], &r.rows[i]);
+    if (e == ERR_OK)
+        *ret = r;
+    else
+        image_rows_free(&r);
+    return e;
 }
 
 /* --- the map ---------------------------------------------------------------------------------- */
@@ -100,22 +101,22 @@ static bool is_its_own(const msgpack_object *key)
 struct repeat {
     const struct uuid *job;
     const msgpack_object *args;
-    struct ledger_output *rows;
-    size_t n;
+    struct image_rows out;
 };
 
 static enum err pack_srcset(msgpack_packer *pk, const struct repeat *r)
 {
-    struct srcset_item *items = calloc(r->n + 1, sizeof *items);
+    struct srcset_item *items = calloc(r->out.n + 1, sizeof *items);
 
     if (items == NULL)
         return ERR_NOMEM;
-    for (size_t i = 0; i < r->n; i++) {
-        items[i] = (struct srcset_item){
-            .name = r->rows[i].name, .width = r->rows[i].width, .height = r->rows[i].height};
-        (void)!image_format_parse(slice_str(r->rows[i].format), &items[i].format);
+    for (size_t i = 0; i < r->out.n; i++) {
+        items[i] = (struct srcset_item){.name = r->out.rows[i].name,
+                                        .width = r->out.rows[i].width,
+                                        .height = r->out.rows[i].height};
+        (void)!image_format_parse(slice_str(r->out.rows[i].format), &items[i].format);
     }
-    srcset_pack(pk, r->job, r->args, items, r->n);
+    srcset_pack(pk, r->job, r->args, items, r->out.n);
     free(items);
     return ERR_OK;
 }
@@ -150,7 +151,7 @@ static enum err repeat(const msgpack_object *root, struct repeat *r, struct buf 
 
     if (outputs == NULL || outputs->type != MSGPACK_OBJECT_ARRAY)
         return ERR_MALFORMED;
-    e = take_rows(outputs, &r->rows, &r->n);
+    e = take_rows(outputs, &r->out);
     if (e == ERR_OK)
         e = pack_again(&root->via.map, r, out);
     return e;
@@ -158,8 +159,7 @@ static enum err repeat(const msgpack_object *root, struct repeat *r, struct buf 
 
 enum err image_result_repeat(struct slice stored, const struct uuid *job,
                              const msgpack_object *args, struct buf *out,
-                             struct ledger_output **ret_rows, size_t *ret_n,
-                             struct fault *reterr)
+                             struct image_rows *ret, struct fault *reterr)
 {
     const struct mp_limits limits = MP_LIMITS_DEFAULT;
     struct repeat r = {.job = job, .args = args};
@@ -174,11 +174,10 @@ enum err image_result_repeat(struct slice stored, const struct uuid *job,
         e = repeat(&root, &r, out);
     msgpack_zone_destroy(&zone);
     if (e != ERR_OK) {
-        image_result_free_rows(r.rows, r.n);
+        image_rows_free(&r.out);
         return fault_set(reterr, e == ERR_NOMEM ? ERR_NOMEM : ERR_INTERNAL, 0,
                          "a stored result cannot be read");
     }
-    *ret_rows = r.rows;
-    *ret_n = r.n;
+    *ret = r.out;
     return ERR_OK;
 }

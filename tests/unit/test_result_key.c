@@ -103,12 +103,11 @@ static void repeat(const char *json, enum err want, const char *want_json)
     struct buf packed = {0}, out = {0}, again = {0};
     const msgpack_object args = {.type = MSGPACK_OBJECT_MAP};
     const struct uuid job = {{1}};
-    struct ledger_output *rows = NULL;
-    size_t n = 0;
+    struct image_rows got = {.rows = NULL};
 
     assert_int_equal(json_to_msgpack(slice_str(json), 16, &packed, NULL), ERR_OK);
-    assert_int_equal(
-        image_result_repeat(buf_slice(&packed), &job, &args, &out, &rows, &n, NULL), want);
+    assert_int_equal(image_result_repeat(buf_slice(&packed), &job, &args, &out, &got, NULL),
+                     want);
     if (want == ERR_OK) {
         const struct mp_limits limits = MP_LIMITS_DEFAULT;
         msgpack_object root;
@@ -119,15 +118,15 @@ static void repeat(const char *json, enum err want, const char *want_json)
         json_from_msgpack(&root, &again);
         assert_string_equal(buf_cstr(&again), want_json);
         msgpack_zone_destroy(&zone);
-        assert_int_equal(n, 1);
-        assert_string_equal(rows[0].name, "n");
-        assert_string_equal(rows[0].file, "00/" SHA ".jpg");
-        assert_string_equal(rows[0].format, "jpeg");
-        assert_int_equal(rows[0].width, 3);
-        assert_int_equal(rows[0].bytes, 9);
-        assert_int_equal(rows[0].sha256[1], 0x11);
+        assert_int_equal(got.n, 1);
+        assert_string_equal(got.rows[0].name, "n");
+        assert_string_equal(got.rows[0].file, "00/" SHA ".jpg");
+        assert_string_equal(got.rows[0].format, "jpeg");
+        assert_int_equal(got.rows[0].width, 3);
+        assert_int_equal(got.rows[0].bytes, 9);
+        assert_int_equal(got.rows[0].sha256[1], 0x11);
     }
-    image_result_free_rows(rows, n);
+    image_rows_free(&got);
     buf_done(&packed);
     buf_done(&out);
     buf_done(&again);

@@ -219,17 +219,16 @@ static const struct step *recall(struct flow *f)
 static const struct step *reuse(struct flow *f)
 {
     struct image *im = image_of(f);
-    struct ledger_output *rows = NULL;
-    size_t n = 0;
+    struct image_rows out = {.rows = NULL};
 
     if (im->stopped)
         return flow_await(f, ERR_CANCELED, NULL);
     if (im->recalled.len == 0)
         return &S_RENDER;
     f->err = image_result_repeat(buf_slice(&im->recalled), &im->slot->claim.id, &im->slot->args,
-                                 slot_result(im->slot), &rows, &n, &im->why);
+                                 slot_result(im->slot), &out, &im->why);
     if (f->err == ERR_OK)
-        slot_set_outputs(im->slot, rows, n);
+        slot_set_outputs(im->slot, out.rows, out.n);
     return flow_end(f);
 }
 
