@@ -80,7 +80,7 @@ SHARED_SRC := $(wildcard shared/*.c)
 QUEUE_SRC  := $(wildcard queue/*.c queue/spec/*.c)
 API_SRC    := $(filter-out api/main.c,$(wildcard api/*.c api/endpoints/*.c))
 WORKER_SRC := $(filter-out worker/main.c,$(wildcard worker/*.c worker/handlers/*.c worker/notify/*.c worker/render/*.c))
-RENDER_SRC := worker/render/wire.c $(filter-out worker/render/child/main.c,$(wildcard worker/render/child/*.c))
+RENDER_SRC := worker/render/wire.c worker/render/wire_info.c $(filter-out worker/render/child/main.c,$(wildcard worker/render/child/*.c))
 CLI_SRC    := $(filter-out cli/main.c,$(wildcard cli/*.c))
 MAIN_SRC   := $(wildcard api/main.c worker/main.c worker/render/child/main.c cli/main.c)
 ALL_SRC    := $(sort $(SHARED_SRC) $(QUEUE_SRC) $(API_SRC) $(WORKER_SRC) $(RENDER_SRC) $(CLI_SRC) $(MAIN_SRC))
@@ -88,7 +88,7 @@ UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_BIN   := $(UNIT_SRC:%.c=$(B)/%)
 UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 OBJ        := $(ALL_SRC:%.c=$(B)/%.o)
-ALL_C      := $(shell find shared queue api worker cli tests bench -name '*.[ch]' 2>/dev/null | sort)
+ALL_C      := $(shell find shared queue api worker cli tests bench -name node_modules -prune -o -name '*.[ch]' -print 2>/dev/null | sort)
 
 LIB_SHARED := $(B)/libshared.a
 LIB_QUEUE  := $(B)/libqueue.a
@@ -98,7 +98,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test model lint layers fuzz fuzz-programs bench docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test chaos model lint layers fuzz fuzz-programs bench bench-programs docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -110,6 +110,9 @@ help:
 	@echo 'make unit      unit tests only            make lint   layers, format, clang-tidy, banned calls'
 	@echo 'make demo      like run, ends by itself   make docs   regenerate what is generated'
 	@echo 'make model DEPTH=2  every interleaving of the scripts in small worlds, with that many faults'
+	@echo 'make chaos MINUTES=1 [SEED=n]             random faults under load, and the audit'
+	@echo 'make bench [QUICK=1] [ONLY=enqueue,drain]  beside BullMQ, Sidekiq, Celery, nginx; see bench/README.md'
+	@echo 'make gallery [IMAGE=file]                 every image operation, before and after'
 	@echo 'make fuzz SECONDS=60 [FUZZ=name]          each fuzz target for that long'
 	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
 
@@ -171,8 +174,8 @@ $(B)/millrace: $(B)/cli/main.o $(LIB_CLI) $(LIB_QUEUE) $(LIB_SHARED)
 	$(Q)$(LINK) $^ $(WORKER_LIBS) -o $@
 
 # Makes a photograph-like picture; used by run, the tests and the benchmark.
-$(B)/bench/picture.o: PKG_CFLAGS += $(VIPS_CFLAGS)
-$(B)/picture: $(B)/bench/picture.o $(addprefix $(B)/,$(notdir $(VIPS_SO)))
+$(B)/bench/%.o: PKG_CFLAGS += $(VIPS_CFLAGS)
+$(B)/picture $(B)/bare_loop: $(B)/%: $(B)/bench/%.o $(addprefix $(B)/,$(notdir $(VIPS_SO)))
 	$(call say,link,$@)
 	$(Q)$(LINK) $(filter-out %.so.%,$^) $(VIPS_LIBS) -lm -o $@
 
@@ -212,6 +215,12 @@ model: deps-test
 deps-test deps-lint:
 	@scripts/deps $(patsubst deps-%,%,$@)
 
+# Random faults under load for that long; SEED=n repeats what a run said it had done.
+MINUTES ?= 1
+chaos: deps-test
+	@$(MAKE) --no-print-directory -j$$(nproc) -s programs
+	@scripts/chaos --minutes $(MINUTES) --build $(B) $(if $(SEED),--seed $(SEED))
+
 # --- lint ------------------------------------------------------------------------------------
 # Includes are written from the root, so the layering can be read and checked.
 layers:
@@ -248,10 +257,19 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(UNIT_LIBS) $(LIB_RENDER) $(LL
 	$(Q)$(LINK) -fsanitize=fuzzer $(filter-out %.a %.so.%,$^) -Wl,--start-group $(UNIT_LIBS) $(LIB_RENDER) -Wl,--end-group $(if $(VIPS_SO),$(B)/$(notdir $(VIPS_SO)) -Wl$(comma)-rpath$(comma)'$$ORIGIN/../..',$(VIPS_LIBS)) $(LLHTTP_LIBS) $(call pkg,--libs,$(WORKER_PKGS) $(RENDER_PKGS)) -lm -o $@
 
 # --- bench -----------------------------------------------------------------------------------
+# make bench [QUICK=1] [ONLY=enqueue,drain]: Millrace beside its peers; bench/README.md.
 bench:
 	@scripts/deps bench
+	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs bench-programs
+	@/usr/bin/python3 bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+bench-programs: $(B)/bare_loop
+
+# --- gallery ---------------------------------------------------------------------------------
+# make gallery [IMAGE=photo.jpg]: every image operation before and after, as one HTML page.
+.PHONY: gallery
+gallery: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs
-	@/usr/bin/python3 bench/run
+	@scripts/gallery --build build/release$(if $(filter system,$(VIPS)),-sysvips) $(if $(IMAGE),--image $(IMAGE))
 
 # --- documents -------------------------------------------------------------------------------
 # docs/configuration.md is what the programs say of themselves.
@@ -276,4 +294,4 @@ install: programs
 clean:
 	rm -rf build compile_commands.json
 
--include $(OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(UNIT_HELP:%.c=$(B)/%.d) $(FUZZ_ALL:%=$(B)/tests/fuzz/fuzz_%.d) $(B)/bench/picture.d
+-include $(OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(UNIT_HELP:%.c=$(B)/%.d) $(FUZZ_ALL:%=$(B)/tests/fuzz/fuzz_%.d) $(B)/bench/picture.d $(B)/bench/bare_loop.d

@@ -10,6 +10,7 @@
 #include "shared/redis.h"
 
 struct server;
+struct watch_hub;
 
 struct api {
     const struct api_options *opt;
@@ -19,6 +20,7 @@ struct api {
     struct pg *pg;
     struct producer *producer;
     struct recipes *recipes;
+    struct watch_hub *watch;
     struct metrics *metrics;
     struct server *server;
     bool schema_known;

@@ -18,6 +18,36 @@ struct api *conn_api(const struct conn *c)
     return server_api(c->server);
 }
 
+struct body_limits conn_body_limits(const struct conn *c)
+{
+    const struct api_options *opt = conn_api(c)->opt;
+    struct body_limits ret = {.max = opt->body_max,
+                              .ms = opt->body_ms,
+                              .gather = true,
+                              .too_big = "the body is larger than BODY_MAX",
+                              .too_slow = "the request body took longer than BODY_TIMEOUT"};
+
+    if (c->rq.endpoint->limits != NULL)
+        c->rq.endpoint->limits(&c->rq, &ret);
+    else if (c->rq.endpoint->body == BODY_STREAMED)
+        ret = (struct body_limits){.max = opt->upload_max,
+                                   .ms = opt->upload_ms,
+                                   .too_big = "the upload is larger than UPLOAD_MAX",
+                                   .too_slow = "the upload took longer than UPLOAD_TIMEOUT"};
+    return ret;
+}
+
+void conn_more_time(struct conn *c)
+{
+    struct body_limits limits;
+
+    if (c->state != CONN_BODY || c->rq.endpoint->limits == NULL)
+        return;
+    limits = conn_body_limits(c);
+    if (limits.by_pieces)
+        c->deadline_ms = clock_now_ms() + limits.ms;
+}
+
 void conn_set_state(struct conn *c, enum conn_state state)
 {
     const struct api_options *opt = conn_api(c)->opt;
@@ -31,7 +61,7 @@ void conn_set_state(struct conn *c, enum conn_state state)
         left = opt->head_ms;
         break;
     case CONN_BODY:
-        left = c->rq.endpoint->body == BODY_STREAMED ? opt->upload_ms : opt->body_ms;
+        left = conn_body_limits(c).ms;
         break;
     case CONN_ANSWERING:
     case CONN_CLOSED:
@@ -70,6 +100,20 @@ static void on_handle_closed(uv_handle_t *h)
     conn_free_if_done(c);
 }
 
+bool conn_is_left(const struct conn *c)
+{
+    return c->eof || c->closing;
+}
+
+void conn_tell_leave(struct conn *c)
+{
+    void (*on_leave)(struct request *) = c->rq.on_leave;
+
+    c->rq.on_leave = NULL;
+    if (on_leave != NULL && !c->rq.answered)
+        on_leave(&c->rq);
+}
+
 /* The stream ends now. To a request that was not whole no answer is owed, and a streamed one is told; one that
  * is being worked on keeps the struct until it is answered. */
 void conn_abort(struct conn *c)
@@ -86,6 +130,7 @@ void conn_abort(struct conn *c)
     }
     conn_set_state(c, CONN_CLOSED);
     uv_close((uv_handle_t *)&c->u.stream, on_handle_closed);
+    conn_tell_leave(c);
 }
 
 /* --- the beginning -------------------------------------------------------------------------------- */
@@ -150,10 +195,7 @@ void conn_check(struct conn *c, uint64_t now_ms)
         conn_refuse(
             c, &(struct head_fault){408, "the request head took longer than HEAD_TIMEOUT"});
     } else if (c->state == CONN_BODY) {
-        conn_refuse(c, &(struct head_fault){
-                           408, c->rq.endpoint->body == BODY_STREAMED
-                                    ? "the upload took longer than UPLOAD_TIMEOUT"
-                                    : "the request body took longer than BODY_TIMEOUT"});
+        conn_refuse(c, &(struct head_fault){408, conn_body_limits(c).too_slow});
     } else {
         conn_abort(c);
     }

@@ -38,10 +38,12 @@ void conn_insert(struct conn **list, struct conn *c);
 void conn_unlink(struct conn *c);
 struct conn *conn_next(const struct conn *c);
 
-/* For reply.c and reply_file.c. Appends to the answer; takes effect with conn_answered() or conn_flush(). */
+/* For reply.c and answers that are written piece by piece. Appends to the answer; takes effect with conn_answered() or conn_flush(). */
 struct buf *conn_out(struct conn *c);
 /* True when the connection ends after this answer, whatever the answer wants. */
 bool conn_ends(const struct conn *c);
+/* The client sends no more, or is gone: on_leave() was called already, or will not be. */
+bool conn_is_left(const struct conn *c);
 /* The answer is complete in conn_out(). close: the connection ends after it. */
 void conn_answered(struct conn *c, bool close);
 /* Writes what conn_out() holds; fn runs later, once, gone: the client is not there any more. */

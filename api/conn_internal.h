@@ -58,6 +58,11 @@ struct conn {
 struct conn *conn_of(void *data);
 struct api *conn_api(const struct conn *c);
 void conn_set_state(struct conn *c, enum conn_state state);
+/* To an endpoint that has asked to know: the client does not wait for the answer any more. May answer. */
+void conn_tell_leave(struct conn *c);
+struct body_limits conn_body_limits(const struct conn *c);
+/* More time for a body that is timed by its pieces. */
+void conn_more_time(struct conn *c);
 /* Every way out of a callback that may have ended the connection. */
 void conn_free_if_done(struct conn *c);
 

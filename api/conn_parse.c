@@ -52,24 +52,19 @@ static int on_headers_complete(llhttp_t *p)
     return 0;
 }
 
-static uint64_t body_limit(const struct conn *c)
-{
-    const struct api_options *opt = conn_api(c)->opt;
-
-    return c->rq.endpoint->body == BODY_STREAMED ? opt->upload_max : opt->body_max;
-}
-
 static int on_body(llhttp_t *p, const char *at, size_t len)
 {
     struct conn *c = conn_of_parser(p);
     struct api *api = conn_api(c);
     size_t before = c->rq.body.cap;
+    const struct body_limits limits = conn_body_limits(c);
 
     c->got += len;
-    c->too_big = c->got > body_limit(c);
+    c->too_big = c->got > limits.max;
     if (c->too_big || c->rq.answered)
         return HPE_USER;
-    if (c->rq.endpoint->body == BODY_STREAMED) {
+    if (!limits.gather) {
+        conn_more_time(c);
         c->braked |= !c->rq.endpoint->on_body(&c->rq, slice_of(at, len));
         return 0;
     }
@@ -84,7 +79,7 @@ static int on_chunk(llhttp_t *p)
     struct conn *c = conn_of_parser(p);
 
     c->scan.trailer = p->content_length == 0;
-    c->too_big = p->content_length > body_limit(c) - c->got;
+    c->too_big = p->content_length > conn_body_limits(c).max - c->got;
     return c->scan.trailer ? HPE_PAUSED : c->too_big ? HPE_USER : 0;
 }
 
@@ -125,9 +120,11 @@ void conn_fresh_request(struct conn *c)
     rq->began_us = clock_now_us();
     rq->method = rq->target = rq->path = rq->query = slice_of("", 0);
     rq->work = NULL;
+    rq->on_leave = NULL;
     rq->content_length = 0;
     rq->status = 0;
-    rq->has_body = rq->chunked = rq->http10 = rq->keep_alive = rq->answered = false;
+    rq->has_body = rq->chunked = rq->http10 = rq->keep_alive = rq->answered = rq->started =
+        false;
     c->taken = c->got = 0;
     c->headed = c->too_big = c->complete = c->begun = c->braked = c->close_after = false;
     c->scan = (struct head_scan){0};
@@ -184,10 +181,7 @@ static enum conn_body body_fault(const struct conn *c, struct head_fault *ret)
     const struct api *api = conn_api(c);
 
     if (c->too_big)
-        return bad(ret, 413,
-                   c->rq.endpoint->body == BODY_STREAMED
-                       ? "the upload is larger than UPLOAD_MAX"
-                       : "the body is larger than BODY_MAX");
+        return bad(ret, 413, conn_body_limits(c).too_big);
     if (buf_failed(&c->rq.body) || api->bodies > api->opt->bodies_max)
         return bad(ret, 503, "too many request bodies are held at once; come back in a moment");
     return bad(ret, 400, "the request body does not parse");

@@ -8,6 +8,10 @@
 
 void conn_refuse(struct conn *c, const struct head_fault *why)
 {
+    if (c->rq.started) {
+        conn_abort(c); /* only a cut connection can tell it now */
+        return;
+    }
     c->rq.keep_alive = false;
     c->complete = false;
     if (c->begun) {
@@ -48,10 +52,8 @@ static bool body_is_welcome(const struct conn *c, struct head_fault *ret)
 
     if (mode == BODY_NONE && rq->has_body)
         *ret = (struct head_fault){413, "this request takes no body"};
-    else if (mode == BODY_BUFFERED && rq->content_length > api->opt->body_max)
-        *ret = (struct head_fault){413, "the body is larger than BODY_MAX"};
-    else if (mode == BODY_STREAMED && rq->content_length > api->opt->upload_max)
-        *ret = (struct head_fault){413, "the upload is larger than UPLOAD_MAX"};
+    else if (mode != BODY_NONE && rq->content_length > conn_body_limits(c).max)
+        *ret = (struct head_fault){413, conn_body_limits(c).too_big};
     else if (mode != BODY_NONE && api->bodies > api->opt->bodies_max)
         *ret = (struct head_fault){
             503, "too many request bodies are held at once; come back in a moment"};
@@ -213,6 +215,7 @@ void request_resume(struct request *rq)
     struct conn *c = rq->conn;
 
     c->braked = false;
+    conn_more_time(c);
     if (!c->closing)
         conn_advance(c);
 }
@@ -236,6 +239,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
     if (n == UV_EOF && c->state != CONN_LINGERING) {
         c->eof = true;
         conn_advance(c);
+        if (!c->closing)
+            conn_tell_leave(c);
         return;
     }
     if (n < 0) {

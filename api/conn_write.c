@@ -21,6 +21,7 @@ static void on_written(uv_write_t *w, int status)
     if (status != 0)
         conn_abort(c);
     c->deadline_ms = 0;
+    conn_more_time(c);
     if (!c->closing && c->sent < c->sending.len) {
         write_piece(c);
         return;

@@ -29,6 +29,7 @@ static const struct status {
     X(415, "Unsupported Media Type"),
     X(416, "Range Not Satisfiable"),
     X(422, "Unprocessable Content"),
+    X(424, "Failed Dependency"),
     X(429, "Too Many Requests"),
     X(431, "Request Header Fields Too Large"),
     X(500, "Internal Server Error"),
@@ -59,6 +60,7 @@ void reply_start(struct request *rq, unsigned status, bool close)
     struct buf *out = conn_out(rq->conn);
 
     rq->status = status;
+    rq->started = true;
     buf_add_str(out, find_status(status)->line);
     buf_add_str(out, server_date(rq->api->server));
     if (close)

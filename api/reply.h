@@ -34,7 +34,7 @@ void reply_unavailable(struct request *rq, const char *what, enum err e);
 void reply_problem_body(unsigned status, const char *pointer, const char *detail,
                         struct buf *out);
 const char *reply_status_text(unsigned status);
-/* For reply_file.c: the status line and the fields that every answer has. */
+/* For answers that are written piece by piece: the status line and the fields that every answer has. */
 void reply_start(struct request *rq, unsigned status, bool close);
 
 /* A file, streamed; honours Range (one range), If-None-Match and If-Range against etag (quoted, strong), and HEAD. */

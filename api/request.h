@@ -32,10 +32,14 @@ struct request {
     struct slice params[REQUEST_PARAMS_MAX]; /* what the {…} of the route matched */
     struct buf body;                         /* buffered endpoints: whole at on_end() */
     void *work;                              /* the endpoint's own */
+    /* An endpoint that may answer much later sets it at on_end(). Called once, when the client sends no more
+     * (it may still read), or is gone: the answer is due soon. Perhaps from inside a call that writes. */
+    void (*on_leave)(struct request *rq);
     uint64_t began_us;
     uint64_t content_length; /* 0 where chunked */
     unsigned status;         /* of the answer */
     bool has_body, chunked, http10, keep_alive, answered, gone;
+    bool started; /* the answer's head has been written: no other answer can be given */
 };
 
 /* One row of the router's table. */
@@ -44,9 +48,17 @@ enum body_mode {
     BODY_BUFFERED, /* gathered in request.body, up to body_max */
     BODY_STREAMED, /* handed to on_body() piece by piece, up to upload_max */
 };
+struct body_limits {
+    uint64_t max, ms; /* bytes in all; time for the whole */
+    bool gather;      /* in request.body, as of a buffered one; on_body() is not called */
+    bool by_pieces;   /* ms is for each piece instead: the whole may take as long as it likes */
+    const char *too_big, *too_slow; /* constants: what is said then */
+};
 struct endpoint {
     const char *method, *pattern; /* "/v1/jobs/{id}" */
     enum body_mode body;
+    /* Of its body, where they are not those of its mode. May be NULL. */
+    void (*limits)(const struct request *rq, struct body_limits *ret);
     /* Streamed: after the head, before the body. May answer (then the rest of the body is not read). Others: NULL. */
     void (*begin)(struct request *rq);
     /* Streamed only. Gives false to be called no more until request_resume(). piece is borrowed. */

@@ -2,13 +2,44 @@
 
 #include "api/endpoints/endpoints.h"
 
+/* clang-format off */
 static const struct endpoint *const table[] = {
-    &endpoint_jobs_post,    &endpoint_jobs_list,     &endpoint_job_get, &endpoint_output_get,
-    &endpoint_uploads_post, &endpoint_queues,        &endpoint_workers, &endpoint_health,
-    &endpoint_ready,        &endpoint_metrics,       &endpoint_pause,   &endpoint_resume,
-    &endpoint_job_retry,    &endpoint_jobs_retry,    &endpoint_recipes, &endpoint_recipe_get,
-    &endpoint_recipe_put,   &endpoint_recipe_delete,
+    &endpoint_jobs_post,
+    &endpoint_jobs_list,
+    &endpoint_job_get,
+    &endpoint_output_get,
+    &endpoint_uploads_post,
+    &endpoint_queues,
+    &endpoint_workers,
+    &endpoint_health,
+    &endpoint_ready,
+    &endpoint_metrics,
+    &endpoint_pause,
+    &endpoint_resume,
+    &endpoint_job_retry,
+    &endpoint_jobs_retry,
+    &endpoint_schedules,
+    &endpoint_schedule_get,
+    &endpoint_schedule_put,
+    &endpoint_schedule_delete,
+    &endpoint_schedule_pause,
+    &endpoint_schedule_resume,
+    &endpoint_schedule_run,
+    &endpoint_queue_get,
+    &endpoint_limits,
+    &endpoint_explain,
+    &endpoint_job_cancel,
+    &endpoint_job_events,
+    &endpoint_caps_put,
+    &endpoint_batch_post,
+    &endpoint_batch_get,
+    &endpoint_jobs_cancel,
+    &endpoint_recipes,
+    &endpoint_recipe_get,
+    &endpoint_recipe_put,
+    &endpoint_recipe_delete,
 };
+/* clang-format on */
 
 /* Cuts the next segment off *rest (without its slash). */
 static bool next_segment(struct slice *rest, struct slice *segment)

@@ -7,6 +7,7 @@
 #include "api/recipes.h"
 #include "api/server.h"
 #include "api/upload_store.h"
+#include "api/watch.h"
 #include "queue/ledger.h"
 
 #define SCHEMA_AGAIN_MS 2000
@@ -47,6 +48,8 @@ static void on_server_closed(void *arg)
 static void close_server(struct service *s)
 {
     s->waiting = s->api.server != NULL;
+    if (s->api.watch != NULL)
+        watch_hub_drain(s->api.watch); /* else the server would wait for those who wait */
     if (s->waiting)
         server_drain(s->api.server, s->drain_ms, on_server_closed, s);
 }
@@ -56,6 +59,13 @@ static void close_sweeper(struct service *s)
     s->waiting = s->sweeper != NULL;
     if (s->waiting)
         upload_sweeper_close(&s->sweeper, on_part_closed, s);
+}
+
+static void close_watch(struct service *s)
+{
+    s->waiting = s->api.watch != NULL;
+    if (s->waiting)
+        watch_hub_close(&s->api.watch, on_part_closed, s);
 }
 
 static void close_producer(struct service *s)
@@ -79,8 +89,8 @@ static void close_pg(struct service *s)
         pg_close(&s->api.pg, on_part_closed, s);
 }
 
-static void (*const parts[])(struct service *) = {close_server, close_sweeper, close_producer,
-                                                  close_redis, close_pg};
+static void (*const parts[])(struct service *) = {close_server,   close_watch, close_sweeper,
+                                                  close_producer, close_redis, close_pg};
 
 static void on_timer_closed(uv_handle_t *h)
 {
@@ -228,8 +238,11 @@ static enum err build(struct service *s, struct fault *reterr)
     if (e == ERR_OK)
         e = producer_new(uv, api->redis,
                          &(struct producer_options){.max_pending = opt->pending_jobs,
-                                                    .deadline_ms = (uint32_t)opt->redis_ms},
+                                                    .deadline_ms = (uint32_t)opt->redis_ms,
+                                                    .caps = true},
                          &api->producer, reterr);
+    if (e == ERR_OK)
+        e = watch_hub_new(api, &api->watch, reterr);
     if (e == ERR_OK)
         e = server_new(api, &api->server, reterr);
     return e;
@@ -293,6 +306,7 @@ enum err service_start(struct service *s, struct fault *reterr)
     if (e != ERR_OK)
         return e;
     redis_start(s->api.redis, on_redis, s);
+    watch_hub_start(s->api.watch);
     pg_start(s->api.pg, on_pg, s);
     loop_ready(s->api.loop, "taking requests");
     return ERR_OK;

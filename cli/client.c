@@ -2,9 +2,11 @@
 
 #include <inttypes.h>
 
+#include "queue/events.h"
 #include "queue/ledger.h"
 #include "shared/clock.h"
 #include "shared/loop.h"
+#include "shared/redis_sub.h"
 
 struct client {
     struct call *call;
@@ -13,6 +15,12 @@ struct client {
     struct redis *redis;
     struct pg *pg;
     struct producer *producer;
+    struct redis_sub *sub; /* with ear: what client_hear() listens to */
+    struct redis_sub_channel *ear;
+    struct queue_keys heard;
+    struct uuid heard_id;
+    uint64_t asked_ms; /* when messages were asked for; 0: not yet */
+    bool pausing;
     char where[256];                  /* Redis, without password */
     char redis_why[256], pg_why[256]; /* the last that was heard; "": up */
     const char
@@ -33,8 +41,18 @@ static void on_part_closed(void *arg)
     c->closing--;
 }
 
+static void close_sub(struct client *c)
+{
+    if (c->sub == NULL)
+        return;
+    redis_sub_remove(&c->ear);
+    c->closing++;
+    redis_sub_close(&c->sub, on_part_closed, c);
+}
+
 static void close_connections(struct client *c)
 {
+    close_sub(c);
     if (c->redis != NULL) {
         c->closing++;
         redis_close(&c->redis, on_part_closed, c);
@@ -160,8 +178,79 @@ static void on_pause_over(uv_timer_t *t)
 
 enum err client_pause(struct client *c, uint64_t ms)
 {
+    enum err e;
+
     must(uv_timer_start(&c->limit, on_pause_over, ms, 0) == 0);
-    return wait_answer(c);
+    c->pausing = true;
+    e = wait_answer(c);
+    c->pausing = false;
+    return e;
+}
+
+/* --- hearing --------------------------------------------------------------------------------- */
+
+static void look_now(struct client *c)
+{
+    if (c->pausing)
+        client_answered(c, ERR_OK);
+}
+
+static void on_heard_id(void *arg, const struct uuid *id)
+{
+    struct client *c = arg;
+
+    if (uuid_eq(id, &c->heard_id))
+        look_now(c);
+}
+
+static void on_heard(void *arg, struct slice message)
+{
+    events_read(message, on_heard_id, arg);
+}
+
+/* Messages may have passed before. */
+static void on_fresh(void *arg)
+{
+    struct client *c = arg;
+
+    c->asked_ms = 0;
+    look_now(c);
+}
+
+static void on_asked(void *arg, enum err e, const redisReply *reply)
+{
+    (void)arg, (void)e, (void)reply; /* the pauses end anyway */
+}
+
+bool client_ask_events(struct client *c)
+{
+    uint64_t now_ms = clock_now_ms();
+    bool first = c->asked_ms == 0;
+
+    if (c->sub == NULL || !redis_sub_is_fresh(c->ear))
+        return false;
+    if (first || now_ms - c->asked_ms >= EVENTS_ASK_MS)
+        c->asked_ms = events_ask(c->redis, &c->heard, on_asked, c) == ERR_OK ? now_ms : 0;
+    return !first &&
+           c->asked_ms != 0; /* the look that follows the first question finds what it missed */
+}
+
+void client_hear(struct client *c, const char *queue, const struct uuid *id)
+{
+    char channel[QUEUE_KEY_SIZE];
+    struct redis_sub_ear ear = {.on_message = on_heard, .on_fresh = on_fresh, .arg = c};
+
+    if (keys_init(&c->heard, queue, NULL) != ERR_OK ||
+        redis_sub_new(loop_uv(c->loop),
+                      &(struct redis_sub_options){.url = c->call->options->redis_url,
+                                                  .name = "millrace-cli-events"},
+                      &c->sub, NULL) != ERR_OK)
+        return;
+    c->heard_id = *id;
+    ear.channel = keys_events(&c->heard, channel);
+    redis_sub_start(c->sub);
+    if (redis_sub_add(c->sub, &ear, &c->ear) != ERR_OK)
+        close_sub(c);
 }
 
 /* --- telling --------------------------------------------------------------------------------- */
@@ -320,7 +409,8 @@ enum cli_exit client_postgres(struct client *c, struct pg **ret)
 enum cli_exit client_producer(struct client *c, size_t max_pending, struct producer **ret)
 {
     const struct producer_options po = {.max_pending = max_pending,
-                                        .deadline_ms = (uint32_t)c->call->options->timeout_ms};
+                                        .deadline_ms = (uint32_t)c->call->options->timeout_ms,
+                                        .caps = true};
     struct fault why;
 
     if (producer_new(loop_uv(c->loop), c->redis, &po, &c->producer, &why) != ERR_OK)

@@ -38,8 +38,13 @@ MUST_USE enum err client_wait(struct client *c, enum err started);
 void client_answered(struct client *c, enum err e);
 /* At a signal: nothing new is to be started. */
 bool client_gave_up(const struct client *c);
-/* ERR_OK after that time, ERR_CANCELED at a signal. */
+/* ERR_OK after that time, or when what client_hear() listens for was heard; ERR_CANCELED at a signal. */
 MUST_USE enum err client_pause(struct client *c, uint64_t ms);
+/* After client_redis(), once: from now on changes of this job are heard, as long as client_ask_events() is called every
+ * EVENTS_ASK_MS. Best effort. */
+void client_hear(struct client *c, const char *queue, const struct uuid *id);
+/* Asks for messages if it is time to; best effort. Gives whether changes are heard now. */
+bool client_ask_events(struct client *c);
 
 /* Tells why a question to Redis (PostgreSQL) had no answer. ERR_OK and ERR_NOT_FOUND have no place here. */
 enum cli_exit client_redis_failed(struct client *c, enum err e);

@@ -7,6 +7,7 @@
 #include "cli/compose.h"
 #include "cli/follow.h"
 #include "cli/send.h"
+#include "cli/send_file.h"
 #include "cli/upload.h"
 
 struct enqueue {
@@ -22,6 +23,11 @@ static enum cli_exit check_flags(const struct call *call)
 {
     const struct flags *f = call->flags;
 
+    if ((f->file == NULL) == (call->n_words == 0))
+        return call_fail(call, CLI_USAGE, "give either TYPE or --file");
+    if (f->file != NULL && (f->wait_s > 0 || f->count > 1 || f->upload != NULL))
+        return call_fail(call, CLI_USAGE,
+                         "--file takes whole jobs: not with --wait, --count or --upload");
     if (f->wait_s > 0 && f->count > 1)
         return call_fail(call, CLI_USAGE, "--wait follows one job: not with --count");
     if (f->upload != NULL && call->options->blob_dir == NULL)
@@ -96,11 +102,27 @@ static enum cli_exit go(struct enqueue *q)
     return code;
 }
 
+static enum cli_exit run_file(struct call *call)
+{
+    struct client *client = NULL;
+    struct redis *redis;
+    enum cli_exit code = client_new(call, &client);
+
+    if (code == CLI_DONE)
+        code = client_redis(client, &redis);
+    if (code == CLI_DONE)
+        code = send_file(call, client, call->flags->file);
+    client_close(&client);
+    return code;
+}
+
 static enum cli_exit run(struct call *call)
 {
     struct enqueue q = {.call = call, .upload = uuid_v7()};
     enum cli_exit code = check_flags(call);
 
+    if (code == CLI_DONE && call->flags->file != NULL)
+        return run_file(call);
     if (code == CLI_DONE)
         code = compose_job(call, call->flags->upload == NULL ? NULL : &q.upload, &q.job);
     if (code != CLI_DONE)
@@ -119,6 +141,11 @@ static const struct cfg_key keys[] = {
     {"TIMEOUT_MS",   CFG_COUNT,  FLAG_AT(timeout_ms),   NULL,     "1", "86400000", 0, "for one attempt, instead of the type's own"},
     {"DELAY_MS",     CFG_COUNT,  FLAG_AT(delay_ms),     NULL,     "0", "31536000000", 0, "do not start it before this time has passed"},
     {"THEN",         CFG_TEXT,   FLAG_AT(then),         NULL,     NULL, NULL, 0, "follow-up jobs: a JSON array (or one object) of {\"type\", \"args\", \"queue\"?, \"on\"?}, or @FILE, or - for standard input"},
+    {"KEY",          CFG_TEXT,   FLAG_AT(key),          NULL,     NULL, NULL, 0, "what limits per key go by: a tenant, a host"},
+    {"UNIQUE",       CFG_TEXT,   FLAG_AT(unique),       NULL,     NULL, NULL, 0, "a key that one live job of the queue may hold"},
+    {"UNIQUE_POLICY", CFG_CHOICE, FLAG_AT(unique_policy), "reject", "reject|keep|replace", NULL, 0, "when it is held: refuse, print the holder's id, or replace the holder while it is scheduled"},
+    {"UNIQUE_WINDOW_MS", CFG_COUNT, FLAG_AT(unique_window_ms), NULL, "1", "31536000000", 0, "hold the key for this time, not for as long as the job lives"},
+    {"FILE",         CFG_TEXT,   FLAG_AT(file),         NULL,     NULL, NULL, 0, "instead of TYPE: a job as JSON in each line of FILE (- for standard input), with all its fields"},
     {"UPLOAD",       CFG_TEXT,   FLAG_AT(upload),       NULL,     NULL, NULL, 0, "a picture for an image job: copied into BLOB_DIR and named as args.source"},
     {"COUNT",        CFG_COUNT,  FLAG_AT(count),        "1",      "1", "100000", 0, "so many times, each with an id of its own: for trying"},
     {"WAIT",         CFG_COUNT,  FLAG_AT(wait_s),       NULL,     "1", "31536000", FLAG_OPTIONAL, "follow the job until it has ended, at most so many seconds; needs PG_URL too"},
@@ -128,14 +155,13 @@ static const struct cfg_key keys[] = {
 const struct command command_enqueue = {
     .name = "enqueue",
     .summary = "puts a job on its queue and prints its id",
-    .usage = "TYPE [ARGS]",
+    .usage = "[TYPE [ARGS]]",
     .about =
         "ARGS is a JSON object (default {}), @FILE, or - for standard input. What each TYPE "
         "takes is in docs/jobs.md: image, webhook, email, noop.\n"
         "With --wait the job's state goes to standard error and its record to standard "
         "output; the exit status is 0 only if it succeeded.",
     .flags = {.keys = keys, .n_keys = COUNT_OF(keys)},
-    .min_words = 1,
     .max_words = 2,
     .run = run,
 };

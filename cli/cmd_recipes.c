@@ -206,7 +206,7 @@ static enum cli_exit take_body(struct work *w)
     AUTO(buf_done) struct buf packed = {0};
     struct spec_fault why = {.text = "no memory"};
     struct fault unread;
-    enum cli_exit code = compose_text(w->call, "BODY", w->call->words[2], &w->body);
+    enum cli_exit code = compose_json_text(w->call, "BODY", w->call->words[2], &w->body);
 
     if (code != CLI_DONE)
         return code;

@@ -4,21 +4,30 @@
 
 #include "shared/config_name.h"
 
+/* clang-format off */
 const struct command *const command_table[] = {
     &command_enqueue,
     &command_jobs,
     &command_job,
     &command_retry,
     &command_queues,
+    &command_caps,
     &command_workers,
     &command_pause,
     &command_resume,
     &command_recipes,
+    &command_schedules,
+    &command_schedule,
+    &command_limits,
+    &command_explain,
+    &command_watch,
+    &command_cancel,
     &command_migrate,
     &command_version,
     &command_help,
     NULL,
 };
+/* clang-format on */
 
 #define N_COMMANDS (COUNT_OF(command_table) - 1)
 #define NAME_SIZE  16

@@ -16,9 +16,28 @@ struct command {
     command_fn *run;
 };
 
-extern const struct command command_enqueue, command_jobs, command_job, command_queues,
-    command_workers, command_pause, command_resume, command_retry, command_recipes,
-    command_migrate, command_version, command_help;
+/* clang-format off */
+extern const struct command
+    command_enqueue,
+    command_jobs,
+    command_job,
+    command_retry,
+    command_queues,
+    command_caps,
+    command_workers,
+    command_pause,
+    command_resume,
+    command_schedules,
+    command_schedule,
+    command_limits,
+    command_explain,
+    command_watch,
+    command_cancel,
+    command_recipes,
+    command_migrate,
+    command_version,
+    command_help;
+/* clang-format on */
 
 /* All of them, in the order of --help; ended by NULL. */
 extern const struct command *const command_table[];

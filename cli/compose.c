@@ -69,8 +69,8 @@ static enum cli_exit read_json(const struct call *call, const char *what, const 
     return code == CLI_DONE ? parse(call, what, buf_slice(&text), ret) : code;
 }
 
-enum cli_exit compose_text(const struct call *call, const char *what, const char *word,
-                           struct buf *out)
+enum cli_exit compose_json_text(const struct call *call, const char *what, const char *word,
+                                struct buf *out)
 {
     json_t *value = NULL;
     enum cli_exit code = read_json(call, what, word, &value);
@@ -140,6 +140,18 @@ static void put_count(json_t *root, const char *key, uint64_t n, bool *failed)
         put(root, key, json_integer((json_int_t)n), failed);
 }
 
+static json_t *make_unique(const struct flags *f, bool *failed)
+{
+    static const char *const policies[] = {
+        [UNIQUE_REJECT] = "reject", [UNIQUE_KEEP] = "keep", [UNIQUE_REPLACE] = "replace"};
+    json_t *unique = json_object();
+
+    put(unique, "key", json_string(f->unique), failed);
+    put(unique, "policy", json_string(policies[f->unique_policy]), failed);
+    put_count(unique, "window_ms", f->unique_window_ms, failed);
+    return unique;
+}
+
 /* Takes args and then (may be NULL). NULL: no memory, or what was typed is not UTF-8. */
 static char *write_job(const struct call *call, json_t *args, json_t *then)
 {
@@ -157,6 +169,10 @@ static char *write_job(const struct call *call, json_t *args, json_t *then)
     put_count(root, "max_attempts", f->max_attempts, &failed);
     put_count(root, "timeout_ms", f->timeout_ms, &failed);
     put_count(root, "delay_ms", f->delay_ms, &failed);
+    if (f->key != NULL)
+        put(root, "key", json_string(f->key), &failed);
+    if (f->unique != NULL)
+        put(root, "unique", make_unique(f, &failed), &failed);
     if (then != NULL)
         put(root, "then", then, &failed);
     text = failed ? NULL : json_dumps(root, JSON_COMPACT);
@@ -184,12 +200,10 @@ static enum cli_exit check(const struct call *call, const char *text, struct sub
                      why.pointer[0] == '\0' ? "" : " ", why.text);
 }
 
-enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
-                          struct submission *ret)
+enum cli_exit compose_text(const struct call *call, const struct uuid *upload, char **ret)
 {
     json_t *args = NULL, *then = NULL;
     enum cli_exit code = make_args(call, upload, &args);
-    char *text = NULL;
 
     if (code == CLI_DONE)
         code = make_then(call, &then);
@@ -198,10 +212,20 @@ enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
         json_decref(then);
         return code;
     }
-    text = write_job(call, args, then);
-    if (text == NULL)
+    *ret = write_job(call, args, then);
+    if (*ret == NULL)
         return call_fail(call, CLI_USAGE, "the job cannot be written: words must be UTF-8");
-    code = check(call, text, ret);
+    return CLI_DONE;
+}
+
+enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
+                          struct submission *ret)
+{
+    char *text = NULL;
+    enum cli_exit code = compose_text(call, upload, &text);
+
+    if (code == CLI_DONE)
+        code = check(call, text, ret);
     free(text);
     return code;
 }

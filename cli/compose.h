@@ -11,7 +11,10 @@
 MUST_USE enum cli_exit compose_job(const struct call *call, const struct uuid *upload,
                                    struct submission *ret);
 /* word: JSON, @FILE, or - for standard input; what: in the words of whoever typed it. Compact JSON is appended to out. */
-MUST_USE enum cli_exit compose_text(const struct call *call, const char *what, const char *word,
-                                    struct buf *out);
+MUST_USE enum cli_exit compose_json_text(const struct call *call, const char *what,
+                                         const char *word, struct buf *out);
+/* The same job as JSON, not checked; to be freed. */
+MUST_USE enum cli_exit compose_text(const struct call *call, const struct uuid *upload,
+                                    char **ret);
 
 #endif

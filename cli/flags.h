@@ -6,11 +6,21 @@
 
 struct flags {
     char *queue, *type, *error, *cursor, *then, *upload;
-    unsigned state;    /* an enum job_state; 0: any */
-    unsigned priority; /* an enum job_priority */
-    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s,
-        per_second; /* 0: not given */
+    char *file, *key, *unique;
+    unsigned unique_policy; /* an enum unique_policy */
+    uint64_t unique_window_ms, cap_jobs, cap_bytes, cap_age_ms;
+    bool no_caps;
+    char *cron, *timezone, *start_at, *end_at;
+    unsigned missed;          /* an enum schedule_missed */
+    unsigned overlap, paused; /* 0: allow, no */
+    unsigned state;           /* an enum job_state; 0: any */
+    unsigned priority;        /* an enum job_priority */
+    uint64_t limit, max_attempts, timeout_ms, delay_ms, count, wait_s, per_second,
+        every_ms; /* 0: not given */
     bool dry_run;
+    char *rate, *key_rate; /* of millrace limits */
+    uint64_t running, key_running;
+    bool none;
 };
 
 #define FLAG_AT(field) offsetof(struct flags, field)

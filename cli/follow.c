@@ -7,8 +7,9 @@
 #include "cli/text.h"
 #include "shared/clock.h"
 
-/* Quick at first, because most jobs are; then slower, because the others have time. */
-enum { POLL_FIRST_MS = 20, POLL_LAST_MS = 500 };
+/* Until messages tell of changes, it is looked: quick at first, because most jobs are. With them a look is a
+ * precaution. */
+enum { POLL_FIRST_MS = 20, POLL_LAST_MS = 500, POLL_HEARING_MS = 5000 };
 
 struct follow {
     struct call *call;
@@ -17,7 +18,8 @@ struct follow {
     struct buf shown;     /* the last line */
     enum job_state ended; /* 0: it lives */
     enum err redis_err, pg_err;
-    bool late;
+    bool late, hearing;
+    char queue[JOB_NAME_MAX + 1]; /* where it lives */
 };
 
 /* Drawn over the last one on a terminal. */
@@ -44,6 +46,7 @@ static void on_live(void *arg, const struct live_job *job)
     struct follow *f = arg;
     AUTO(buf_done) struct buf line = {0};
 
+    (void)snprintf(f->queue, sizeof f->queue, "%s", job->queue);
     buf_add_str(&line, job_state_name(job->state));
     if (job->attempt > 1 || job->state == JOB_RETRYING)
         buf_addf(&line, ", attempt %" PRIu32, job->attempt);
@@ -79,19 +82,30 @@ static bool look(struct follow *f)
     return f->redis_err == ERR_OK || (f->redis_err == ERR_NOT_FOUND && f->pg_err == ERR_OK);
 }
 
+/* Without it, looks come often enough. */
+static void hear(struct follow *f)
+{
+    if (f->hearing || f->queue[0] == '\0')
+        return;
+    f->hearing = true;
+    client_hear(f->job->client, f->queue, &f->job->id);
+}
+
 /* Until it has ended, an answer failed, or the time is over. */
 static void watch(struct follow *f)
 {
     uint64_t end_ms = clock_now_ms() + f->job->wait_s * 1000, pause_ms = POLL_FIRST_MS;
 
     while (look(f) && f->ended == 0) {
-        uint64_t now_ms = clock_now_ms();
+        uint64_t now_ms = clock_now_ms(), step_ms;
 
         f->late = now_ms >= end_ms;
         if (f->late)
             return;
-        pause_ms = pause_ms < end_ms - now_ms ? pause_ms : end_ms - now_ms;
-        f->redis_err = client_pause(f->job->client, pause_ms);
+        hear(f);
+        step_ms = client_ask_events(f->job->client) ? POLL_HEARING_MS : pause_ms;
+        step_ms = step_ms < end_ms - now_ms ? step_ms : end_ms - now_ms;
+        f->redis_err = client_pause(f->job->client, step_ms);
         if (f->redis_err != ERR_OK)
             return;
         pause_ms = pause_ms * 3 / 2 + 1 < POLL_LAST_MS ? pause_ms * 3 / 2 + 1 : POLL_LAST_MS;

@@ -139,7 +139,7 @@ static void add_exits(bool bold, struct buf *out)
         {CLI_USAGE, "the command line is wrong"},
         {CLI_UNREACHABLE,
          "Redis or PostgreSQL cannot be reached, did not answer in time, or cannot serve now"},
-        {CLI_NOT_FOUND, "there is no such job or queue"},
+        {CLI_NOT_FOUND, "there is no such job, queue or schedule"},
         {CLI_CONFIG, "a setting is wrong or missing"},
     };
 

@@ -9,6 +9,7 @@ static const struct cfg_key keys[] = {
     {"PG_URL",    CFG_TEXT,   AT(pg_url),     NULL,  NULL, NULL, CFG_SECRET, "where results are recorded: any libpq connection string or URL"},
     {"BLOB_DIR",  CFG_TEXT,   AT(blob_dir),   NULL,  NULL, NULL, 0, "directory for uploads and outputs, shared with the workers"},
     {"TIMEOUT",   CFG_MS,     AT(timeout_ms), "5s",  "10ms", "10m", 0, "longest wait for a connection, and for an answer"},
+    {"SCHEDULES_MAX", CFG_COUNT, AT(schedules_max), "1000", "1", "10000", 0, "schedules that a queue may have"},
     {"LOG_LEVEL", CFG_CHOICE, AT(log_level),  "off", "debug|info|warn|error|off", NULL, 0, "least serious event that is logged"},
 };
 /* clang-format on */

@@ -6,7 +6,7 @@
 
 struct options {
     char *redis_url, *pg_url, *blob_dir;
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, schedules_max;
     unsigned log_level;
 };
 
@@ -17,7 +17,7 @@ enum cli_exit {
     CLI_FAILED = 1,      /* the job ended otherwise, or was refused; a file; an interrupt */
     CLI_USAGE = 2,       /* wrong words or flags */
     CLI_UNREACHABLE = 3, /* Redis or PostgreSQL: not there, silent, or not able to serve now */
-    CLI_NOT_FOUND = 4,   /* no such job or queue */
+    CLI_NOT_FOUND = 4,   /* no such job, queue or schedule */
     CLI_CONFIG = 78      /* EX_CONFIG: a setting is wrong or missing */
 };
 

@@ -63,9 +63,11 @@ static void tell_end(struct sending *s)
 
 static enum cli_exit tell_failed(struct sending *s, enum err e)
 {
-    enum cli_exit code = client_redis_failed(s->order->client, e);
+    bool refused = e == ERR_EXISTS || e == ERR_LIMITED;
+    enum cli_exit code = refused ? call_fail(s->call, CLI_FAILED, "refused: %s", s->says)
+                                 : client_redis_failed(s->order->client, e);
 
-    if (s->says[0] != '\0')
+    if (s->says[0] != '\0' && !refused)
         call_note(s->call, "%s", s->says);
     if (s->order->count > 1)
         call_note(s->call, "%" PRIu64 " of %" PRIu64 " jobs were taken for certain%s", s->taken,
@@ -82,18 +84,27 @@ static void send_more(struct sending *s);
 static void take_error(struct sending *s, enum err e, const struct fault *why)
 {
     s->err = e;
-    if (why != NULL && (e == ERR_BUSY || e == ERR_REJECTED))
+    if (why != NULL && e != ERR_UNREACHABLE && e != ERR_TIMEOUT && e != ERR_CANCELED)
         (void)snprintf(s->says, sizeof s->says, "%s", why->text);
 }
 
-static void on_enqueued(void *arg, enum err e, const struct fault *why)
+/* The holder of a unique key may stand in its place. */
+static void take_id(struct sending *s, const struct parcel *parcel, const struct uuid *id)
+{
+    if (uuid_eq(&parcel->id, &s->order->job->id))
+        s->order->job->id = *id;
+    tell_taken(s, id);
+}
+
+static void on_enqueued(void *arg, enum err e, const struct producer_verdict *v,
+                        const struct fault *why)
 {
     struct parcel *parcel = arg;
     struct sending *s = parcel->sending;
 
     s->in_flight--;
     if (e == ERR_OK)
-        tell_taken(s, &parcel->id);
+        take_id(s, parcel, &v->id);
     else if (s->err == ERR_OK)
         take_error(s, e, why);
     s->unsure = s->unsure || e == ERR_UNREACHABLE || e == ERR_TIMEOUT || e == ERR_CANCELED;
@@ -112,7 +123,7 @@ static enum err send_one(struct sending *s, struct parcel *parcel)
     memcpy(job->item.data + JOB_ID_OFFSET, parcel->id.bytes, UUID_LEN);
     pj = submission_job(job);
     pj.id = parcel->id;
-    return producer_enqueue(s->producer, &pj, on_enqueued, parcel);
+    return producer_submit(s->producer, &pj, on_enqueued, parcel);
 }
 
 static void send_more(struct sending *s)

@@ -11,6 +11,7 @@
 struct ask {
     batch_tally_fn *on_tally;
     batch_done_fn *on_done;
+    batch_left_fn *on_left;
     void *arg;
 };
 
@@ -69,6 +70,23 @@ static void on_done(void *arg, enum err e, const redisReply *reply)
     free(ask);
 }
 
+static void on_left(void *arg, enum err e, const redisReply *reply)
+{
+    struct ask *ask = arg;
+
+    if (e == ERR_OK && (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0))
+        e = ERR_NOT_FOUND;
+    ask->on_left(ask->arg, e, e == ERR_OK ? (uint64_t)reply->integer : 0);
+    free(ask);
+}
+
+static redis_reply_fn *reply_of(const struct ask *ask)
+{
+    if (ask->on_tally != NULL)
+        return on_tally;
+    return ask->on_left != NULL ? on_left : on_done;
+}
+
 /* --- calls ----------------------------------------------------------------------------------- */
 
 struct batch_call {
@@ -100,7 +118,7 @@ static enum err call(struct redis *r, const struct batch_call *c, const struct a
                                         .keys = keys,
                                         .n_args = c->n_args,
                                         .args = c->args},
-                   ask->on_tally != NULL ? on_tally : on_done, copy);
+                   reply_of(ask), copy);
     if (e != ERR_OK)
         free(copy);
     return e;
@@ -152,4 +170,23 @@ enum err batch_look(struct redis *r, const struct uuid *batch, batch_tally_fn *c
 {
     return call(r, &(struct batch_call){QUEUE_BATCH_LOOK, batch, NULL, 0},
                 &(struct ask){.on_tally = cb, .arg = arg});
+}
+
+enum err batch_drop(struct redis *r, const struct uuid *batch, const struct uuid *jobs, size_t n,
+                    batch_left_fn *cb, void *arg)
+{
+    struct slice args[BATCH_DROP_MAX];
+
+    if (n == 0 || n > BATCH_DROP_MAX)
+        return ERR_TOO_BIG;
+    for (size_t i = 0; i < n; i++)
+        args[i] = slice_of(jobs[i].bytes, UUID_LEN);
+    return call(r, &(struct batch_call){QUEUE_BATCH_DROP, batch, args, n},
+                &(struct ask){.on_left = cb, .arg = arg});
+}
+
+/* Not one that a follow-up of the batch may have. */
+struct uuid batch_closer_id(const struct uuid *batch)
+{
+    return uuid_derive(batch, UINT32_MAX);
 }

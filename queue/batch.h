@@ -43,6 +43,13 @@ MUST_USE enum err batch_end(struct redis *r, const struct uuid *batch, const str
                             enum job_state state, batch_tally_fn *cb, void *arg);
 MUST_USE enum err batch_close(struct redis *r, const struct uuid *batch, batch_done_fn *cb,
                               void *arg);
+/* Jobs that were not taken after all do not belong to it; at most BATCH_DROP_MAX. left: how many are left. If that is
+ * none nobody will tell of an end any more: enqueue a job that belongs to the batch (batch_closer_id()). */
+#define BATCH_DROP_MAX 1000
+typedef void batch_left_fn(void *arg, enum err e, uint64_t left);
+MUST_USE enum err batch_drop(struct redis *r, const struct uuid *batch, const struct uuid *jobs,
+                             size_t n, batch_left_fn *cb, void *arg);
+struct uuid batch_closer_id(const struct uuid *batch);
 MUST_USE enum err batch_look(struct redis *r, const struct uuid *batch, batch_tally_fn *cb,
                              void *arg);
 

@@ -230,6 +230,7 @@ void consumer_close(struct consumer **c, consumer_closed_fn *on_closed, void *ar
     consumer->on_closed = on_closed;
     consumer->closed_arg = arg;
     consumer_stop_waiting(consumer);
+    redis_sub_remove(&consumer->control);
     (void)uv_timer_stop(&consumer->beat);
     (void)uv_timer_stop(&consumer->retry);
     consumer_turn(consumer);
@@ -253,6 +254,7 @@ void consumer_start(struct consumer *c)
 {
     c->started = true;
     waiter_start(c->waiter);
+    consumer_listen(c);
     (void)uv_timer_start(&c->beat, consumer_on_beat_timer, c->beat_ms, c->beat_ms);
     if (redis_is_up(c->redis))
         consumer_come_up(c);
@@ -343,6 +345,7 @@ enum err consumer_new(uv_loop_t *loop, struct redis *redis, const struct consume
         return fault_set(reterr, ERR_NOMEM, 0, "consumer: out of memory");
     c->magic = CONSUMER_MAGIC;
     c->redis = redis;
+    c->sub = opt->sub;
     c->ev = *ev;
     e = take_options(c, opt, reterr);
     if (e == ERR_OK)

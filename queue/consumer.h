@@ -18,6 +18,8 @@
  * begin no new effect before.
  * If another process registers under the same host and instance, it takes over; this one loses its
  * lease and comes back with growing delays.
+ * A job that is cancelled while it runs is told by on_cancel, within a beat even when the message
+ * of the control channel was lost; it is settled like any other.
  * Waiting uses a Redis connection of its own (BLPOP on the wake key); nothing is polled.
  * Loop thread only. */
 #ifndef QUEUE_CONSUMER_H
@@ -25,6 +27,7 @@
 
 #include "queue/job.h"
 #include "shared/redis.h"
+#include "shared/redis_sub.h"
 
 struct consumer;
 
@@ -35,6 +38,7 @@ struct claim {
         excused; /* attempts that ended without a verdict on the job: releases by a draining worker, lost claim replies.
                                 Not so a worker's death. The limit compares attempt - excused. */
     enum job_priority priority;
+    bool cancelled;      /* while it waited: it is not to be run, only recorded and settled */
     uint64_t claimed_ms; /* Redis time, Unix ms */
     struct slice item;   /* borrowed for the call */
 };
@@ -59,6 +63,13 @@ struct consumer_events {
     /* The lease was lost (stopped, cut off): everything held belongs to others now. Drop it; do not settle.
      * Settlements that were not certain have ended with ERR_STALE just before. */
     void (*on_lost)(void *arg);
+    /* May be NULL. A claim is about to ask for `want` jobs: how many it may (0: none now; it asks again at
+     * the next consumer_set_room()). Must not call into the consumer but to look. */
+    size_t (*on_want)(void *arg, size_t want);
+    /* May be NULL. consumer_look() may say something else now. */
+    void (*on_looked)(void *arg);
+    /* A held job is to be cancelled. May come several times. May be NULL. */
+    void (*on_cancel)(void *arg, const struct uuid *id);
     /* May be NULL. ready: claims can be made; why: "" or the reason. */
     void (*on_state)(void *arg, bool ready, const char *why);
 };
@@ -67,7 +78,8 @@ struct consumer_options {
     const char *queue;
     const char *host,
         *instance; /* 1..48 printable characters without space and ':'. instance: unique on the host, stable over restarts */
-    const char *redis_url;      /* for the waiting connection */
+    const char *redis_url; /* for the waiting connection */
+    struct redis_sub *sub; /* borrowed, outlives it: tells of cancels at once; NULL: beats do */
     uint32_t beat_ms, lease_ms; /* 0: 2000, 10000 */
     uint32_t info_slots;        /* shown by `millrace workers` */
     const char *info_version;
@@ -88,6 +100,11 @@ void consumer_on_redis(struct consumer *c, bool up);
  * asked for before the room shrank still arrives. While it is above zero the consumer claims (in batches of at
  * most 64) or waits; it counts down by itself at each claim. Call again whenever a slot frees. */
 void consumer_set_room(struct consumer *c, size_t room);
+struct consumer_look {
+    size_t asked; /* jobs that the claim under way may bring */
+    bool dry; /* as far as is known nothing waits in the queue, or none can be claimed now */
+};
+struct consumer_look consumer_look(const struct consumer *c);
 /* Calls back once it is certain. cb may be NULL. ERR_STALE at once: not held in that attempt, or settled
  * already. ERR_STALE to the callback: not ours any more. (After a cut connection a job that has moved on since is
  * taken for that, too.) ERR_CANCELED: closed before it was certain. */

@@ -1,9 +1,10 @@
 #include "queue/consumer_internal.h"
 #include "shared/failpoint.h"
 
-#define CLAIM_HEAD   4 /* registered, now, more, next due */
-#define CLAIM_FIELDS 5 /* id, attempt, excused, priority, item */
-#define DUE_MAX_MS   3600000
+#define CLAIM_HEAD      4 /* registered, now, more, next due */
+#define CLAIM_FIELDS    5 /* id, attempt, excused, priority, item */
+#define DUE_MAX_MS      3600000
+#define CLAIM_CANCELLED 16 /* added to the priority */
 
 /* --- waking ---------------------------------------------------------------------------------- */
 
@@ -12,16 +13,37 @@ static bool may_claim(const struct consumer *c)
     return c->state == CONSUMER_READY && !c->quiet && c->room > 0 && !c->claiming;
 }
 
+static void looked(struct consumer *c)
+{
+    if (c->ev.on_looked != NULL && c->state != CONSUMER_CLOSING)
+        c->ev.on_looked(c->ev.arg);
+}
+
+struct consumer_look consumer_look(const struct consumer *c)
+{
+    return (struct consumer_look){.asked = c->claiming ? c->asked : 0,
+                                  .dry = c->state != CONSUMER_READY || c->quiet ||
+                                         (!c->hungry && !c->claiming)};
+}
+
+/* Somebody else can use it. */
+static void pass_token_on(struct consumer *c)
+{
+    c->has_token = false;
+    consumer_try(c, QUEUE_WAKE, NULL, 0);
+}
+
 void consumer_on_token(void *arg)
 {
     struct consumer *c = consumer_of(arg);
 
-    if (c->state == CONSUMER_READY && !c->quiet && c->room > 0) {
-        c->hungry = true;
+    c->hungry = true; /* also without room: something is there */
+    c->has_token = true;
+    if (c->state == CONSUMER_READY && !c->quiet && c->room > 0)
         consumer_turn(c);
-        return;
-    }
-    consumer_try(c, QUEUE_WAKE, NULL, 0); /* somebody else can use it */
+    else
+        pass_token_on(c);
+    looked(c);
 }
 
 void consumer_on_due(uv_timer_t *t)
@@ -30,6 +52,7 @@ void consumer_on_due(uv_timer_t *t)
 
     c->hungry = true;
     consumer_turn(c);
+    looked(c);
 }
 
 static void on_unblocked(void *arg, enum err e, const redisReply *reply)
@@ -60,7 +83,8 @@ static bool is_claim(const redisReply *const *field)
 {
     return field[0]->type == REDIS_REPLY_STRING && field[0]->len == UUID_LEN &&
            field[1]->type == REDIS_REPLY_INTEGER && field[2]->type == REDIS_REPLY_INTEGER &&
-           number_of(field[3]) < JOB_PRIORITIES && field[4]->type == REDIS_REPLY_STRING;
+           number_of(field[3]) % CLAIM_CANCELLED < JOB_PRIORITIES &&
+           field[4]->type == REDIS_REPLY_STRING;
 }
 
 /* Only when somebody wiped the job's state can an id come that is held already. The older attempt
@@ -89,7 +113,8 @@ static void deliver(struct consumer *c, const redisReply *const *field, uint64_t
     memcpy(claim.id.bytes, field[0]->str, UUID_LEN);
     claim.attempt = (uint32_t)field[1]->integer;
     claim.excused = (uint32_t)field[2]->integer;
-    claim.priority = (enum job_priority)field[3]->integer;
+    claim.priority = (enum job_priority)(field[3]->integer % CLAIM_CANCELLED);
+    claim.cancelled = field[3]->integer >= CLAIM_CANCELLED;
     claim.item = slice_of(field[4]->str, field[4]->len);
     forget_older(c, &claim.id);
     if (held_add(&c->held, &claim.id, claim.attempt) == NULL)
@@ -159,7 +184,9 @@ static void on_claimed(void *arg, enum err e, const redisReply *reply)
     consumer_called(c);
     c->claiming = false;
     judge_reply(c, e, reply);
+    consumer_ask_missed(c);
     consumer_turn(c);
+    looked(c);
     consumer_close_step(c);
 }
 
@@ -168,15 +195,29 @@ static size_t format_size(size_t n, char *dst, size_t cap)
     return (size_t)snprintf(dst, cap, "%zu", n);
 }
 
-static void send_claim(struct consumer *c)
+static size_t may_want(struct consumer *c)
 {
     size_t want = c->room < CONSUMER_BATCH ? c->room : CONSUMER_BATCH;
+
+    return c->ev.on_want == NULL ? want : c->ev.on_want(c->ev.arg, want);
+}
+
+static void send_claim(struct consumer *c)
+{
+    size_t want = may_want(c);
     char n[24];
     const struct slice args[] = {
         slice_str(c->name), slice_of(n, format_size(want, n, sizeof n)), c->keys.active_prefix};
 
+    if (want == 0) {
+        if (c->has_token)
+            pass_token_on(c);
+        return;
+    }
     c->claim_epoch = c->epoch;
     c->hungry = false;
+    c->has_token = false;
+    c->asked = want;
     c->claiming = consumer_call(c, &(struct consumer_call){.script = QUEUE_CLAIM,
                                                            .args = args,
                                                            .n_args = COUNT_OF(args),

@@ -4,6 +4,7 @@
  *     consumer_lease.c   registration, beat, reconciliation, loss
  *     consumer_claim.c   room, claims, waking
  *     consumer_settle.c  settlements and progress
+ *     consumer_cancel.c  what is told of cancelled jobs
  *     consumer_held.c    the table of held jobs
  *     consumer_wait.c    the connection that waits for the wake token */
 #ifndef QUEUE_CONSUMER_INTERNAL_H
@@ -66,10 +67,16 @@ struct consumer {
     struct waiter *waiter;
     bool waiter_live;
     size_t room;
-    bool quiet;    /* no more claims */
-    bool hungry;   /* a claim may find something */
-    bool claiming; /* a claim is in flight */
+    bool quiet;     /* no more claims */
+    bool hungry;    /* a claim may find something */
+    bool claiming;  /* a claim is in flight */
+    bool has_token; /* taken, and nothing claimed since */
+    size_t asked;   /* by the claim in flight */
     unsigned claim_epoch;
+
+    struct redis_sub *sub; /* may be NULL */
+    struct redis_sub_channel *control;
+    bool cancel_missed; /* perhaps: of a job whose claim is in flight */
 
     struct held held;
     struct buf scratch;
@@ -127,6 +134,15 @@ void consumer_on_token(void *arg);
 void consumer_on_due(uv_timer_t *t);
 /* Tells the waiting connection to stop, so that it takes no token any more. */
 void consumer_stop_waiting(struct consumer *c);
+
+/* --- consumer_cancel.c --- */
+
+/* Without memory for it beats alone tell. */
+void consumer_listen(struct consumer *c);
+/* Redis says that this claim is to be cancelled. */
+void consumer_cancelled(struct consumer *c, const char id[UUID_LEN]);
+/* Asks Redis for what a message may have told too early. */
+void consumer_ask_missed(struct consumer *c);
 
 /* --- consumer_settle.c --- */
 

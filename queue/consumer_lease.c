@@ -208,19 +208,38 @@ static void beat_answered(struct consumer *c, size_t claims)
         send_reconcile(c);
 }
 
+static bool is_beat(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 &&
+           reply->element[0]->type == REDIS_REPLY_INTEGER &&
+           reply->element[1]->type == REDIS_REPLY_INTEGER;
+}
+
+static void alive(struct consumer *c, const redisReply *reply)
+{
+    unsigned epoch = c->epoch;
+
+    beat_answered(c, (size_t)reply->element[1]->integer);
+    for (size_t i = 2; i < reply->elements && c->epoch == epoch; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_STRING && reply->element[i]->len == UUID_LEN)
+            consumer_cancelled(c, reply->element[i]->str);
+    }
+}
+
 static void on_beat(void *arg, enum err e, const redisReply *reply)
 {
     struct consumer *c = consumer_of(arg);
 
     consumer_called(c);
     c->beating = false;
-    if (c->beat_epoch == c->epoch && e == ERR_OK && is_numbers(reply, 2) &&
+    if (c->beat_epoch == c->epoch && e == ERR_OK && is_beat(reply) &&
         (c->state == CONSUMER_READY || c->state == CONSUMER_CHECKING)) {
         if (reply->element[0]->integer == 1)
-            beat_answered(c, (size_t)reply->element[1]->integer);
+            alive(c, reply);
         else
             consumer_lose(c, reply->element[0]->integer == 2);
     }
+    consumer_ask_missed(c);
     consumer_close_step(c);
 }
 

@@ -62,6 +62,7 @@ struct look {
     inspect_job_fn *cb;
     void *arg;
     char queue[JOB_NAME_MAX + 1];
+    bool bare;        /* without the item */
     struct buf state; /* as found; empty: nowhere */
     struct live_job job;
 };
@@ -91,7 +92,8 @@ static void take_answer(void *arg, const char *queue, const redisReply *reply)
     if (l->state.len > 0 || reply->type != REDIS_REPLY_STRING)
         return;
     buf_add(&l->state, reply->str, reply->len);
-    (void)snprintf(l->queue, sizeof l->queue, "%s", queue);
+    if (queue != l->queue)
+        (void)snprintf(l->queue, sizeof l->queue, "%s", queue);
 }
 
 static void on_item(void *arg, enum err e, const redisReply *reply)
@@ -132,21 +134,60 @@ static void on_swept(void *arg, enum err e)
     l->job.id = l->id;
     (void)snprintf(l->job.queue, sizeof l->job.queue, "%s", l->queue);
     take_state(&l->job, &v);
-    if (v.state != JOB_RUNNING || ask_item(l) != ERR_OK)
+    if (v.state != JOB_RUNNING || l->bare || ask_item(l) != ERR_OK)
         look_end(l, ERR_OK);
 }
 
-enum err inspect_job(struct redis *r, const struct uuid *id, inspect_job_fn *cb, void *arg)
+static struct look *look_new(struct redis *r, const struct uuid *id, inspect_job_fn *cb,
+                             void *arg)
 {
     struct look *l = calloc(1, sizeof *l);
-    enum err e;
 
     if (l == NULL)
-        return ERR_NOMEM;
+        return NULL;
     l->redis = r;
     l->id = *id;
     l->cb = cb;
     l->arg = arg;
+    return l;
+}
+
+static void on_state(void *arg, enum err e, const redisReply *reply)
+{
+    struct look *l = arg;
+
+    if (e == ERR_OK)
+        take_answer(l, l->queue, reply);
+    on_swept(l, e);
+}
+
+enum err inspect_job_in(struct redis *r, const char *queue, const struct uuid *id,
+                        inspect_job_fn *cb, void *arg)
+{
+    struct queue_keys keys;
+    struct look *l;
+    enum err e = keys_init(&keys, queue, NULL);
+
+    if (e != ERR_OK)
+        return e;
+    l = look_new(r, id, cb, arg);
+    if (l == NULL)
+        return ERR_NOMEM;
+    l->bare = true;
+    (void)snprintf(l->queue, sizeof l->queue, "%s", keys.queue);
+    e = ask_state(l, r, &keys, on_state, l);
+    if (e != ERR_OK)
+        free(l);
+    return e;
+}
+
+enum err inspect_job(struct redis *r, const struct uuid *id, inspect_job_fn *cb, void *arg)
+{
+    struct look *l = look_new(r, id, cb, arg);
+    enum err e;
+
+    if (l == NULL)
+        return ERR_NOMEM;
     e = sweep_start(r,
                     &(struct sweep_plan){
                         .arg = l, .ask = ask_state, .answer = take_answer, .done = on_swept});
@@ -174,7 +215,9 @@ static bool take_listed(const struct list_look *l, const redisReply *const *fiel
                              .priority = (enum job_priority)number_of(field[2])};
     if (state_decode(text_of(field[1]), &v) == ERR_OK)
         take_state(ret, &v);
-    ret->state = l->state; /* where it was found counts */
+    if (ret->state != JOB_CANCELLED)
+        if (ret->state != JOB_CANCELLED)
+        ret->state = l->state; /* where it was found counts */
     if (id.len == UUID_LEN)
         memcpy(ret->id.bytes, id.ptr, UUID_LEN);
     (void)snprintf(ret->queue, sizeof ret->queue, "%s", l->queue);

@@ -18,14 +18,20 @@ void inspect_json_queue(const struct queue_info *q, struct buf *out)
         ready += q->ready[p];
     }
     buf_addf(out,
-             "},\"waiting\":%" PRIu64 ",\"delayed\":%" PRIu64 ",\"running\":%" PRIu64
-             ",\"workers\":%" PRIu64,
-             ready, q->delayed, q->active, q->consumers);
+             "},\"waiting\":%" PRIu64 ",\"parked\":%" PRIu64 ",\"delayed\":%" PRIu64
+             ",\"running\":%" PRIu64 ",\"workers\":%" PRIu64,
+             ready, q->parked, q->delayed, q->active, q->consumers);
+    buf_add_str(out, ",\"limits\":");
+    limits_json(&q->limits, out);
     buf_addf(out,
              ",\"totals\":{\"enqueued\":%" PRIu64 ",\"claimed\":%" PRIu64
              ",\"settled\":%" PRIu64 ",\"retried\":%" PRIu64 ",\"released\":%" PRIu64
-             ",\"reaped\":%" PRIu64 "}}",
-             q->enqueued, q->claimed, q->settled, q->retried, q->released, q->reaped);
+             ",\"reaped\":%" PRIu64 "},\"bytes\":%" PRIu64 ",\"oldest_ms\":%" PRIu64
+             ",\"caps\":",
+             q->enqueued, q->claimed, q->settled, q->retried, q->released, q->reaped,
+             q->waiting_bytes, q->oldest_ms);
+    caps_json(&q->caps, out);
+    buf_add_char(out, '}');
 }
 
 void inspect_json_worker(const struct worker_info *w, struct buf *out)

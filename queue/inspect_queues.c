@@ -1,4 +1,4 @@
-#include "queue/inspect.h"
+#include "queue/inspect_counts.h"
 #include "queue/inspect_sweep.h"
 #include "queue/scripts.h"
 
@@ -42,24 +42,44 @@ static enum err ask_counts(void *arg, struct redis *r, const struct queue_keys *
     return ask_script(QUEUE_COUNTS, r, keys, cb, cb_arg);
 }
 
-static void take_counts(void *arg, const char *queue, const redisReply *reply)
+static void take_caps(const redisReply *reply, struct queue_info *ret)
 {
-    struct queues_look *l = arg;
+    uint64_t *const fields[] = {&ret->caps.jobs, &ret->caps.bytes, &ret->caps.age_ms,
+                                &ret->waiting_bytes, &ret->oldest_ms};
+
+    for (size_t i = 0; i < reply->elements && i < COUNT_OF(fields); i++)
+        *fields[i] = number_of(reply->element[i]);
+}
+
+bool inspect_read_counts(const redisReply *reply, const char *queue, struct queue_info *ret)
+{
     struct queue_info q = {.paused = false};
     uint64_t *const fields[] = {&q.ready[0], &q.ready[1],  &q.ready[2], &q.ready[3], &q.delayed,
                                 &q.active,   &q.consumers, NULL,        &q.enqueued, &q.claimed,
-                                &q.settled,  &q.retried,   &q.released, &q.reaped};
+                                &q.settled,  &q.retried,   &q.released, &q.reaped,   &q.parked};
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields))
-        return;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COUNT_OF(fields) + 2)
+        return false;
+    take_caps(reply->element[reply->elements - 1], &q);
     (void)snprintf(q.name, sizeof q.name, "%s", queue);
+    limits_decode(text_of(reply->element[COUNT_OF(fields)]), &q.limits);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (fields[i] != NULL)
             *fields[i] = number_of(reply->element[i]);
         else
             q.paused = number_of(reply->element[i]) > 0;
     }
-    buf_add(&l->found, &q, sizeof q);
+    *ret = q;
+    return true;
+}
+
+static void take_counts(void *arg, const char *queue, const redisReply *reply)
+{
+    struct queues_look *l = arg;
+    struct queue_info q;
+
+    if (inspect_read_counts(reply, queue, &q))
+        buf_add(&l->found, &q, sizeof q);
 }
 
 static void on_counted(void *arg, enum err e)

@@ -19,6 +19,14 @@ static void add_time(struct buf *out, const char *key, uint64_t ms)
         buf_addf(out, ",\"%s\":\"%s\"", key, clock_rfc3339(ms, text));
 }
 
+static void add_packed(struct buf *out, const char *key, struct slice packed)
+{
+    if (packed.len == 0)
+        return;
+    buf_addf(out, ",\"%s\":", key);
+    json_from_msgpack_bytes(packed, out);
+}
+
 /* What the user asked for, taken out of the envelope. */
 static void add_item(struct buf *out, struct slice item, bool with_limits)
 {
@@ -30,12 +38,13 @@ static void add_item(struct buf *out, struct slice item, bool with_limits)
         buf_addf(out, ",\"max_attempts\":%u", job.max_attempts);
     if (job.timeout_ms > 0)
         buf_addf(out, ",\"timeout_ms\":%u", job.timeout_ms);
-    buf_add_str(out, ",\"args\":");
-    json_from_msgpack_bytes(job.args, out);
-    if (job.then.len == 0)
-        return;
-    buf_add_str(out, ",\"then\":");
-    json_from_msgpack_bytes(job.then, out);
+    add_str(out, "key", job.key);
+    add_str(out, "unique", job.unique);
+    add_time(out, "expires_at", job.expires_ms);
+    add_packed(out, "args", job.args);
+    add_packed(out, "retry", job.retry);
+    add_packed(out, "then", job.then);
+    add_packed(out, "chain", job.chain);
 }
 
 static void add_head(struct buf *out, const struct uuid *id, enum job_state state)
@@ -132,6 +141,10 @@ void job_json_recorded(const struct ledger_row *row, const struct ledger_parts *
     add_str(out, "worker", row->worker);
     if (row->has_parent)
         buf_addf(out, ",\"parent\":\"%s\"", uuid_text(&row->parent, parent));
+    if (row->has_batch)
+        buf_addf(out, ",\"batch\":\"%s\"", uuid_text(&row->batch, parent));
+    if (row->redrives > 0)
+        buf_addf(out, ",\"redrives\":%u", row->redrives);
     add_str(out, "error", row->error);
     add_str(out, "error_text", row->error_text);
     add_item(out, row->item, false);

@@ -31,6 +31,20 @@ enum err keys_init(struct queue_keys *ret, const char *queue, struct fault *rete
     return ERR_OK;
 }
 
+enum err keys_init_schedules(struct schedule_keys *ret, const char *queue, struct fault *reterr)
+{
+    static const char *const kinds[] = {"schedules", "schedules:jobs", "schedules:past",
+                                        "ticks"};
+    enum err e = keys_init(&ret->queue, queue, reterr);
+
+    if (e != ERR_OK)
+        return e;
+    memcpy(ret->key, ret->queue.key, sizeof ret->queue.key);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        ret->key[QUEUE_KEYS + i] = spell(ret->text[i], queue, kinds[i], "");
+    return ERR_OK;
+}
+
 struct slice keys_active(const struct queue_keys *k, const char *consumer,
                          char dst[KEYS_ACTIVE_SIZE])
 {
@@ -58,4 +72,19 @@ void keys_batch(const struct uuid *id, char text[KEYS_BATCH][KEYS_BATCH_SIZE],
 struct slice keys_crashes(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
 {
     return spell(dst, k->queue, "crashes", "");
+}
+
+struct slice keys_watch(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "watch", "");
+}
+
+struct slice keys_events(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "events", "");
+}
+
+struct slice keys_control(const struct queue_keys *k, char dst[QUEUE_KEY_SIZE])
+{
+    return spell(dst, k->queue, "control", "");
 }

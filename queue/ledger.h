@@ -23,6 +23,15 @@ struct ledger_output {
     uint64_t bytes;
     uint8_t sha256[32];
 };
+/* Asked each time before the outcome is sent, so that one which was held up is not written when its
+ * attempt has lost its lease meanwhile. */
+enum ledger_leave {
+    LEDGER_WRITE,
+    LEDGER_WAIT, /* ask again soon */
+    LEDGER_DROP, /* it ends with ERR_CANCELED */
+};
+typedef enum ledger_leave ledger_leave_fn(const void *arg);
+
 struct ledger_outcome {
     struct uuid id;
     const char *queue, *type;
@@ -39,6 +48,7 @@ struct ledger_outcome {
     struct uuid parent, batch;
     const struct ledger_output *outputs;
     size_t n_outputs;
+    ledger_leave_fn *leave; /* gets the callback's arg; NULL: always written */
 };
 typedef void ledger_recorded_fn(void *arg, enum err e, bool applied);
 typedef void ledger_closed_fn(void *arg);

@@ -22,6 +22,7 @@
 #define IN_FLIGHT_MAX      2
 #define RETRY_BASE_MS      50
 #define RETRY_CAP_MS       2000
+#define LOOK_MS            50 /* between looks for PostgreSQL, or at a lease in doubt */
 #define MONTHS_AHEAD       2
 #define UPKEEP_MS          (6u * 3600 * 1000)
 #define UPKEEP_RETRY_MS    60000
@@ -238,11 +239,46 @@ static void on_result(void *arg, enum err e, const PGresult *res, const struct f
     pump(l);
 }
 
+static enum ledger_leave leave_of(const struct held *h)
+{
+    return h->o.leave == NULL ? LEDGER_WRITE : h->o.leave(h->arg);
+}
+
+/* Ends the outcomes that are not wanted any more. True: the rest may go out now. */
+static bool ask_leave(struct ledger *l, struct batch *b)
+{
+    size_t kept = 0;
+    bool now = true;
+
+    for (size_t i = 0; i < b->n; i++) {
+        enum ledger_leave leave = leave_of(b->rows[i]);
+
+        if (leave == LEDGER_DROP) {
+            end_outcome(l, b->rows[i], ERR_CANCELED);
+            continue;
+        }
+        now = now && leave == LEDGER_WRITE;
+        b->rows[kept++] = b->rows[i];
+    }
+    b->n = kept;
+    return now;
+}
+
 static void send_batch(struct ledger *l, struct batch *b)
 {
+    bool now = ask_leave(l, b);
     struct fault why;
-    enum err e = batch_send(b, l->pg, on_result, b);
+    enum err e;
 
+    if (b->n == 0 || l->closing) {
+        end_batch(l, b, ERR_CANCELED);
+        return;
+    }
+    if (!now) {
+        wait_for(l, b, uv_now(l->loop) + LOOK_MS);
+        return;
+    }
+    e = batch_send(b, l->pg, on_result, b);
     if (e == ERR_OK) {
         l->in_flight++;
         return;
@@ -322,6 +358,8 @@ static void set_timer(struct ledger *l)
     uint64_t now_ms = uv_now(l->loop);
     uint64_t due_ms = next_due_ms(l);
 
+    if (due_ms != NEVER && due_ms < now_ms + LOOK_MS && !pg_is_up(l->pg))
+        due_ms = now_ms + LOOK_MS;
     if (l->in_flight >= IN_FLIGHT_MAX || due_ms == NEVER)
         must(uv_timer_stop(&l->timer) == 0);
     else
@@ -338,7 +376,10 @@ static void pump(struct ledger *l)
     uint64_t now_ms = uv_now(l->loop);
     struct batch *b;
 
-    while (!l->closing && l->in_flight < IN_FLIGHT_MAX && (b = take_due(l, now_ms)) != NULL)
+    if (!l->closing && !pg_is_up(l->pg) && next_due_ms(l) <= now_ms)
+        (void)fault_set(&l->trouble, ERR_UNREACHABLE, 0, "PostgreSQL is not reachable");
+    while (!l->closing && l->in_flight < IN_FLIGHT_MAX && pg_is_up(l->pg) &&
+           (b = take_due(l, now_ms)) != NULL)
         send_batch(l, b);
     if (l->closing)
         end_when_idle(l);

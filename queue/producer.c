@@ -1,70 +1,23 @@
-#include "queue/producer.h"
+#include "queue/producer_internal.h"
 
 #include <inttypes.h>
 
-#include "queue/keys.h"
 #include "queue/scripts.h"
 #include "queue/state_codec.h"
 #include "shared/clock.h"
 
-#define PRODUCER_MAGIC    0x50524f44u
 #define MAX_BATCH         64
 #define BATCH_LIMIT       1000 /* what the script's unpack() bears, with room */
 #define CALL_BYTES        ((size_t)1 << 20)
 #define ARGS_FIXED        (3 + JOB_PRIORITIES)
-#define ARGS_PER_JOB      4
+#define ARGS_PER_JOB      10 /* of the checked call; the plain one takes 4 */
 #define MAX_PENDING       20000
 #define MAX_PENDING_BYTES ((size_t)64 << 20)
 #define IDLE_LANES        64
 #define ANNOUNCE_MS       60000
 #define DEADLINE_MS       5000
-#define DUE_SIZE          21
 
-/* One job between enqueue and callback. bytes holds the state value's tail, then the priority
- * digit, then the item: what the script takes is a view of it. */
-struct entry {
-    struct entry *next; /* in the lane, then in the call */
-    struct producer *producer;
-    producer_fn *cb;
-    void *arg;
-    struct uuid id;
-    enum job_priority priority;
-    bool delayed;
-    char due[DUE_SIZE];
-    size_t tail_len, item_len;
-    char bytes[];
-};
-
-/* One queue and what waits for it in this loop turn. */
-struct lane {
-    struct lane *next;
-    struct queue_keys keys;
-    struct entry *first, **last;
-    size_t n;
-    uint64_t announce_ms; /* from then on the queue's name is added to the known ones again */
-};
-
-struct producer {
-    unsigned magic;
-    struct redis *redis;
-    size_t max_batch, max_pending, max_pending_bytes;
-    uint32_t deadline_ms;
-    bool skip_known;
-
-    uv_idle_t idle; /* active while a lane holds jobs, so that the loop turns at once */
-    struct lane *lanes;
-    size_t n_lanes;
-    size_t pending, pending_bytes;
-    struct buf scratch;
-    struct slice *args;
-
-    bool flushing; /* on_idle walks the lanes */
-    bool closing;
-    producer_closed_fn *on_closed;
-    void *closed_arg;
-};
-
-static struct producer *producer_of(void *p)
+struct producer *producer_of(void *p)
 {
     struct producer *producer = p;
 
@@ -94,9 +47,9 @@ static void on_idle_closed(uv_handle_t *h)
         on_closed(arg);
 }
 
-static void close_if_done(struct producer *p)
+void producer_close_if_done(struct producer *p)
 {
-    if (p->closing && p->pending == 0 && !p->flushing &&
+    if (p->closing && p->pending == 0 && p->asking == 0 && !p->flushing &&
         !uv_is_closing((uv_handle_t *)&p->idle))
         uv_close((uv_handle_t *)&p->idle, on_idle_closed);
 }
@@ -109,25 +62,39 @@ void producer_close(struct producer **p, producer_closed_fn *on_closed, void *ar
     producer->closing = true;
     producer->on_closed = on_closed;
     producer->closed_arg = arg;
-    close_if_done(producer);
+    producer_close_if_done(producer);
 }
 
 /* --- sending --------------------------------------------------------------------------------- */
 
-static void end_call(struct entry *first, enum err e, const struct fault *why)
+void producer_end_entry(struct entry *entry, enum err e, const struct producer_verdict *v,
+                        const struct fault *why)
+{
+    struct producer *p = producer_of(entry->producer);
+    const struct producer_verdict taken = {.code = PRODUCER_TAKEN, .id = entry->id};
+
+    p->pending--;
+    p->pending_bytes -= entry->item_len;
+    if (entry->cb != NULL)
+        entry->cb(entry->arg, e, e == ERR_OK ? NULL : why);
+    else
+        entry->on_verdict(entry->arg, e, v == NULL && e == ERR_OK ? &taken : v,
+                          e == ERR_OK ? NULL : why);
+    free(entry->check);
+    free(entry);
+}
+
+void producer_end_call(struct entry *first, enum err e, const struct fault *why)
 {
     struct producer *p = producer_of(first->producer);
 
     while (first != NULL) {
         struct entry *next = first->next;
 
-        p->pending--;
-        p->pending_bytes -= first->item_len;
-        first->cb(first->arg, e, e == ERR_OK ? NULL : why);
-        free(first);
+        producer_end_entry(first, e, NULL, why);
         first = next;
     }
-    close_if_done(p);
+    producer_close_if_done(p);
 }
 
 static void on_enqueued(void *arg, enum err e, const redisReply *reply)
@@ -140,10 +107,10 @@ static void on_enqueued(void *arg, enum err e, const redisReply *reply)
         (void)fault_set(&why, e, 0, "Redis: %s", reply->str);
     else if (e != ERR_OK)
         (void)fault_set(&why, e, 0, "Redis: %s; it may have taken the job", err_text(e));
-    end_call(arg, e, &why);
+    producer_end_call(arg, e, &why);
 }
 
-static struct slice view(const struct entry *entry, size_t at, size_t len)
+struct slice producer_view(const struct entry *entry, size_t at, size_t len)
 {
     return slice_of(entry->bytes + at, len);
 }
@@ -181,7 +148,7 @@ static void add_states(struct call_builder *c, const struct entry *entries, unsi
         if (group_of(e) != group)
             continue;
         add_arg(c, slice_of(e->id.bytes, UUID_LEN));
-        add_arg(c, view(e, 0, e->tail_len));
+        add_arg(c, producer_view(e, 0, e->tail_len));
     }
 }
 
@@ -192,8 +159,8 @@ static void add_items(struct call_builder *c, const struct entry *entries, unsig
             continue;
         if (e->delayed)
             add_arg(c, slice_str(e->due));
-        add_arg(
-            c, view(e, e->tail_len + (e->delayed ? 0 : 1), e->item_len + (e->delayed ? 1 : 0)));
+        add_arg(c, producer_view(e, e->tail_len + (e->delayed ? 0 : 1),
+                                 e->item_len + (e->delayed ? 1 : 0)));
     }
 }
 
@@ -234,17 +201,18 @@ static void send_call(struct producer *p, const struct lane *lane, struct entry 
 
     build_call(&c, lane, first, p->skip_known);
     e = redis_call(p->redis,
-                   &(struct redis_call){.script = queue_script(QUEUE_ENQUEUE),
-                                        .n_keys = c.n_keys,
-                                        .keys = c.keys,
-                                        .n_args = c.n_args,
-                                        .args = c.args,
-                                        .deadline_ms = p->deadline_ms},
+                   &(struct redis_call){
+                       .script = queue_script(p->over_limit ? QUEUE_FOLLOW : QUEUE_ENQUEUE),
+                       .n_keys = c.n_keys,
+                       .keys = c.keys,
+                       .n_args = c.n_args,
+                       .args = c.args,
+                       .deadline_ms = p->deadline_ms},
                    on_enqueued, first);
     if (e == ERR_OK)
         return;
     (void)fault_set(&why, e, 0, "not sent to Redis: %s", err_text(e));
-    end_call(first, e, &why);
+    producer_end_call(first, e, &why);
 }
 
 /* Cuts the first call's worth of jobs off the lane. */
@@ -303,11 +271,14 @@ static void on_idle(uv_idle_t *h)
             struct entry *first = take_call(lane, p->max_batch);
 
             n -= before - lane->n < n ? before - lane->n : n;
-            send_call(p, lane, first);
+            if (producer_must_check(p, lane, first))
+                producer_send_checked(p, lane, first);
+            else
+                send_call(p, lane, first);
         }
     }
     p->flushing = false;
-    close_if_done(p);
+    producer_close_if_done(p);
 }
 
 /* --- taking ---------------------------------------------------------------------------------- */
@@ -320,7 +291,7 @@ static void drop_idle_lanes(struct producer *p)
     while (*at != NULL) {
         struct lane *lane = *at;
 
-        if (lane->n > 0) {
+        if (lane->n > 0 || lane->busy > 0) {
             at = &lane->next;
             continue;
         }
@@ -413,8 +384,7 @@ static struct entry *entry_new(struct producer *p, const struct producer_job *jo
     return e;
 }
 
-enum err producer_enqueue(struct producer *p, const struct producer_job *job, producer_fn *cb,
-                          void *arg)
+static enum err take(struct producer *p, const struct producer_job *job, struct entry **ret)
 {
     struct lane *lane;
     struct entry *entry;
@@ -428,14 +398,45 @@ enum err producer_enqueue(struct producer *p, const struct producer_job *job, pr
     entry = entry_new(p, job);
     if (entry == NULL)
         return ERR_NOMEM;
-    entry->cb = cb;
-    entry->arg = arg;
+    e = producer_check_new(job, &entry->check);
+    if (e != ERR_OK) {
+        free(entry);
+        return e;
+    }
+    entry->lane = lane;
     *lane->last = entry;
     lane->last = &entry->next;
     lane->n++;
     p->pending++;
     p->pending_bytes += entry->item_len;
     (void)uv_idle_start(&p->idle, on_idle);
+    *ret = entry;
+    return ERR_OK;
+}
+
+enum err producer_enqueue(struct producer *p, const struct producer_job *job, producer_fn *cb,
+                          void *arg)
+{
+    struct entry *entry;
+    enum err e = take(p, job, &entry);
+
+    if (e != ERR_OK)
+        return e;
+    entry->cb = cb;
+    entry->arg = arg;
+    return ERR_OK;
+}
+
+enum err producer_submit(struct producer *p, const struct producer_job *job,
+                         producer_verdict_fn *cb, void *arg)
+{
+    struct entry *entry;
+    enum err e = take(p, job, &entry);
+
+    if (e != ERR_OK)
+        return e;
+    entry->on_verdict = cb;
+    entry->arg = arg;
     return ERR_OK;
 }
 
@@ -460,6 +461,8 @@ enum err producer_new(uv_loop_t *loop, struct redis *redis, const struct produce
     p->max_pending_bytes = or_default(opt->max_pending_bytes, MAX_PENDING_BYTES);
     p->deadline_ms = opt->deadline_ms == 0 ? DEADLINE_MS : opt->deadline_ms;
     p->skip_known = opt->skip_known;
+    p->over_limit = opt->over_limit;
+    p->caps = opt->caps;
     p->args = calloc(ARGS_FIXED + ARGS_PER_JOB * p->max_batch, sizeof *p->args);
     if (p->args == NULL) {
         free(p);

@@ -8,8 +8,11 @@
 
 #define REAPER_MAGIC 0x52454150u
 #define TICK_MS      1000
-#define LEASE_MS     10000
-#define REPLY_HEAD   3 /* cut short, now, next due */
+#define TICK_EACH_MS \
+    500 /* with many queues it looks less often, so that an idle worker is quiet */
+#define TICK_MAX_MS 5000
+#define LEASE_MS    10000
+#define REPLY_HEAD  3 /* cut short, now, next due */
 
 struct watched {
     struct reaper *reaper;
@@ -192,6 +195,13 @@ void reaper_start(struct reaper *r)
     set_timer(r);
 }
 
+static uint32_t default_tick_ms(size_t n_queues)
+{
+    size_t ms = n_queues * TICK_EACH_MS;
+
+    return ms < TICK_MS ? TICK_MS : ms > TICK_MAX_MS ? TICK_MAX_MS : (uint32_t)ms;
+}
+
 enum err reaper_new(uv_loop_t *loop, struct redis *redis, const struct reaper_options *opt,
                     struct reaper **ret, struct fault *reterr)
 {
@@ -204,7 +214,7 @@ enum err reaper_new(uv_loop_t *loop, struct redis *redis, const struct reaper_op
     r->log = opt->log;
     r->on_reaped = opt->on_reaped;
     r->arg = opt->arg;
-    r->tick_ms = opt->tick_ms == 0 ? TICK_MS : opt->tick_ms;
+    r->tick_ms = opt->tick_ms == 0 ? default_tick_ms(opt->n_queues) : opt->tick_ms;
     r->lease_ms = opt->lease_ms == 0 ? LEASE_MS : opt->lease_ms;
     r->n = opt->n_queues;
     for (size_t i = 0; i < r->n; i++) {

@@ -45,6 +45,14 @@ void state_add_str(struct slice text, size_t max, struct buf *out)
     buf_add(out, text.ptr, len);
 }
 
+static void add_claim(const struct state_value *v, struct buf *out)
+{
+    buf_add_char(out, (char)ARRAY_OF_3);
+    state_add_str(v->consumer, 255, out);
+    buf_add_char(out, (char)v->progress);
+    state_add_str(v->text, STATE_TEXT_MAX, out);
+}
+
 static void add_detail(const struct state_value *v, struct buf *out)
 {
     switch (v->state) {
@@ -55,17 +63,19 @@ static void add_detail(const struct state_value *v, struct buf *out)
         state_add_str(v->text, STATE_TEXT_MAX, out);
         return;
     case JOB_RUNNING:
-        buf_add_char(out, (char)ARRAY_OF_3);
-        state_add_str(v->consumer, 255, out);
-        buf_add_char(out, (char)v->progress);
-        state_add_str(v->text, STATE_TEXT_MAX, out);
+        add_claim(v, out);
         return;
     case JOB_QUEUED:
         buf_add_char(out, (char)NIL);
         return;
+    case JOB_CANCELLED:
+        if (v->consumer.len > 0)
+            add_claim(v, out);
+        else
+            buf_add_char(out, (char)NIL);
+        return;
     case JOB_SUCCEEDED:
     case JOB_DEAD:
-    case JOB_CANCELLED:
     case JOB_EXPIRED:
         break;
     }
@@ -151,11 +161,16 @@ static struct slice take_str(struct reader *r, size_t max)
     return s;
 }
 
+static bool is_next(const struct reader *r, unsigned tag)
+{
+    return r->in.len > 0 && (unsigned char)*r->in.ptr == tag;
+}
+
 static void take_detail(struct reader *r, struct state_value *v)
 {
-    if (v->state == JOB_QUEUED) {
+    if (v->state == JOB_QUEUED || (v->state == JOB_CANCELLED && is_next(r, NIL))) {
         expect(r, NIL);
-    } else if (v->state == JOB_RUNNING) {
+    } else if (v->state == JOB_RUNNING || v->state == JOB_CANCELLED) {
         expect(r, ARRAY_OF_3);
         v->consumer = take_str(r, 255);
         v->progress = take_up_to(r, 100);
@@ -174,13 +189,13 @@ enum err state_decode(struct slice bytes, struct state_value *ret)
     unsigned state;
 
     expect(&r, ARRAY_OF_7);
-    state = take_up_to(&r, JOB_RETRYING);
+    state = take_up_to(&r, JOB_CANCELLED);
     v.since_ms = take_be(&r, U64, 8);
     v.attempt = (uint32_t)take_be(&r, U32, 4);
     v.excused = (uint16_t)take_be(&r, U16, 2);
     v.priority = (enum job_priority)take_up_to(&r, JOB_PRIORITY_LOW);
     v.type = take_str(&r, JOB_NAME_MAX);
-    if (r.bad || state < JOB_QUEUED)
+    if (r.bad || state < JOB_QUEUED || (state > JOB_RETRYING && state != JOB_CANCELLED))
         return ERR_MALFORMED;
     v.state = (enum job_state)state;
     take_detail(&r, &v);

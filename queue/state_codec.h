@@ -5,7 +5,7 @@
  *
  *     offset  bytes              holds
  *      0      97                 array of 7
- *      1      01..04             state: queued, scheduled, running, retrying
+ *      1      01..04, 07         state: queued, scheduled, running, retrying, cancelled
  *      2      cf + 8 bytes       since, Unix ms: when it entered this state
  *     11      ce + 4 bytes       attempt: how often it was claimed
  *     16      cd + 2 bytes       excused: how many of these say nothing against the job
@@ -13,7 +13,9 @@
  *     20      d9 + length + str  type, at most 64 bytes; empty when it is not known
  *     ..      detail             queued: nil
  *                                scheduled, retrying: [due Unix ms (cf), last error (d9)]
- *                                running: [consumer (d9), progress 0..100, note (d9)] */
+ *                                running: [consumer (d9), progress 0..100, note (d9)]
+ *                                cancelled: nil while it waits to be recorded, as running while
+ *                                somebody does that */
 #ifndef QUEUE_STATE_CODEC_H
 #define QUEUE_STATE_CODEC_H
 
@@ -22,14 +24,14 @@
 #define STATE_TEXT_MAX 200 /* bytes of an error or a note; more is cut */
 
 struct state_value {
-    enum job_state state; /* queued, scheduled, running, retrying */
+    enum job_state state; /* queued, scheduled, running, retrying, cancelled */
     uint64_t since_ms;
     uint32_t attempt;
     uint16_t excused;
     enum job_priority priority;
     struct slice type;
     uint64_t due_ms;       /* scheduled, retrying */
-    struct slice consumer; /* running */
+    struct slice consumer; /* running, cancelled; empty: nobody */
     unsigned progress;     /* running */
     struct slice text;     /* retrying: the last error; running: the note */
 };

@@ -84,39 +84,51 @@ static void tell_unpackable(enum err e, const struct fault *why, struct spec_fau
         (void)spec_fault_set(reterr, "", "as %s", why->text);
 }
 
-enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
-                          struct spec_fault *reterr)
+/* Recipes make a job larger than what was sent: it must still be one that workers take. */
+static enum err check_expanded(const struct submission *s, struct spec_fault *reterr)
 {
-    return submission_parse_with(json, max_depth, NULL, ret, reterr);
+    struct fault why;
+    struct job job;
+
+    if (job_decode(buf_slice(&s->item), &job, &why) == ERR_OK)
+        return ERR_OK;
+    (void)spec_fault_set(reterr, "", "with what its recipes say, the job is too large: %.120s",
+                         why.text);
+    return ERR_TOO_BIG;
 }
 
-enum err submission_parse_with(struct slice json, unsigned max_depth, struct recipe_book *book,
-                               struct submission *ret, struct spec_fault *reterr)
+static enum err expand(msgpack_object *root, struct recipe_book *book, msgpack_zone *zone,
+                       struct submission *ret, struct spec_fault *reterr)
+{
+    enum err e = recipe_expand(root, book, zone, reterr);
+
+    if (e == ERR_OK)
+        e = build(root, ret, reterr);
+    return e == ERR_OK ? check_expanded(ret, reterr) : e;
+}
+
+enum err submission_unpack_with(struct slice packed, struct recipe_book *book,
+                                struct submission *ret, struct spec_fault *reterr)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
-    AUTO(buf_done) struct buf packed = {0};
     struct fault why;
     msgpack_object root;
     msgpack_zone zone;
-    enum err e = json_to_msgpack(json, max_depth, &packed, &why);
+    enum err e;
 
-    if (e != ERR_OK) {
-        (void)spec_fault_set(reterr, "", "%s", why.text);
-        return e;
-    }
     if (!msgpack_zone_init(&zone, 2048)) {
         (void)spec_fault_set(reterr, "", "no memory to parse the job");
         return ERR_NOMEM;
     }
     memset(ret, 0, sizeof *ret);
     ret->id = uuid_v7();
-    e = mp_parse(buf_slice(&packed), &limits, &zone, &root, &why);
+    e = mp_parse(packed, &limits, &zone, &root, &why);
     if (e != ERR_OK)
         tell_unpackable(e, &why, reterr);
     else if (book != NULL)
-        e = recipe_expand(&root, book, &zone, reterr);
-    if (e == ERR_OK)
+        e = expand(&root, book, &zone, ret, reterr);
+    else
         e = build(&root, ret, reterr);
     msgpack_zone_destroy(&zone);
     if (e != ERR_OK)
@@ -124,9 +136,62 @@ enum err submission_parse_with(struct slice json, unsigned max_depth, struct rec
     return e;
 }
 
+enum err submission_unpack(struct slice packed, struct submission *ret,
+                           struct spec_fault *reterr)
+{
+    return submission_unpack_with(packed, NULL, ret, reterr);
+}
+
+enum err submission_parse_with(struct slice json, unsigned max_depth, struct recipe_book *book,
+                               struct submission *ret, struct spec_fault *reterr)
+{
+    AUTO(buf_done) struct buf packed = {0};
+    struct fault why;
+    enum err e = json_to_msgpack(json, max_depth, &packed, &why);
+
+    if (e == ERR_OK)
+        return submission_unpack_with(buf_slice(&packed), book, ret, reterr);
+    (void)spec_fault_set(reterr, "", "%s", why.text);
+    return e;
+}
+
+enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
+                          struct spec_fault *reterr)
+{
+    return submission_parse_with(json, max_depth, NULL, ret, reterr);
+}
+
 void submission_done(struct submission *s)
 {
     buf_done(&s->item);
+}
+
+/* Our own encoding has the id at a fixed offset (queue/job.h). */
+void submission_rename(struct submission *s, const struct uuid *id)
+{
+    s->id = *id;
+    memcpy(s->item.data + JOB_ID_OFFSET, id->bytes, UUID_LEN);
+}
+
+enum err submission_join(struct submission *s, const struct uuid *batch)
+{
+    struct buf item = {0};
+    struct job job;
+
+    if (job_decode(buf_slice(&s->item), &job, NULL) != ERR_OK)
+        return ERR_MALFORMED;
+    job.has_batch = true;
+    job.batch = *batch;
+    job_encode(&job, &item);
+    if (buf_failed(&item) || item.len > JOB_ITEM_MAX) {
+        enum err e = buf_failed(&item) ? ERR_NOMEM : ERR_TOO_BIG;
+
+        buf_done(&item);
+        return e;
+    }
+    buf_done(&s->item);
+    s->item = item;
+    return ERR_OK;
 }
 
 enum job_state submission_state(const struct submission *s)
@@ -143,5 +208,8 @@ struct producer_job submission_job(const struct submission *s)
         .id = s->id,
         .type = s->type->name,
         .item = buf_slice(&s->item),
+        .unique = s->unique,
+        .unique_window_ms = s->unique_window_ms,
+        .unique_policy = s->unique_policy,
     };
 }

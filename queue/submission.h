@@ -28,12 +28,21 @@ struct submission {
 /* ERR_MALFORMED: the JSON or a field; ERR_TOO_BIG: the envelope; ERR_NOMEM. On failure nothing is left to free. */
 MUST_USE enum err submission_parse(struct slice json, unsigned max_depth,
                                    struct submission *ret, struct spec_fault *reterr);
+/* The same from the JSON as msgpack (shared/json.h). */
+MUST_USE enum err submission_unpack(struct slice packed, struct submission *ret,
+                                    struct spec_fault *reterr);
 /* The same, for jobs that may name recipes (NULL: they may not). ERR_NOT_FOUND: the book has not the one it wants: when it
  * has been found elsewhere and put into it, the same call goes on from there. */
 MUST_USE enum err submission_parse_with(struct slice json, unsigned max_depth,
                                         struct recipe_book *book, struct submission *ret,
                                         struct spec_fault *reterr);
+MUST_USE enum err submission_unpack_with(struct slice packed, struct recipe_book *book,
+                                         struct submission *ret, struct spec_fault *reterr);
 void submission_done(struct submission *s);
+/* Under another id. */
+void submission_rename(struct submission *s, const struct uuid *id);
+/* As one of a batch. ERR_NOMEM, ERR_TOO_BIG. */
+MUST_USE enum err submission_join(struct submission *s, const struct uuid *batch);
 /* Queued or scheduled, as it will be once it is taken now. */
 enum job_state submission_state(const struct submission *s);
 /* What the producer takes; borrows from s. */

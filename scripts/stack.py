@@ -134,6 +134,7 @@ class Redis:
     def __init__(self, directory, socket_dir, extra=()):
         self.dir, self.socket = Path(directory), Path(socket_dir) / "redis.sock"
         self.extra, self.process = list(extra), None
+        self.environment = {}  # beside this process's own
         self.dir.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -146,7 +147,8 @@ class Redis:
                  f"dir {self.dir}", "daemonize no", *self.extra]
         conf.write_text("\n".join(lines) + "\n")
         self.cut_torn_end()
-        self.process = Process("redis", [find_program("redis-server", "valkey-server"), str(conf)], self.dir / "redis.log")
+        self.process = Process("redis", [find_program("redis-server", "valkey-server"), str(conf)], self.dir / "redis.log",
+                               env={**os.environ, **self.environment})
         wait_until(self.answers, "redis", process=self.process.popen, log=self.process.log)
 
     def cut_torn_end(self):
@@ -248,6 +250,7 @@ class Stack:
     def __init__(self, directory, build, config=None, redis_extra=(), pg_extra=(), log_format="json"):
         self.dir, self.build = Path(directory), Path(build).resolve()
         self.config = dict(config or {})
+        self.environment = {}  # of the programs, beside their configuration
         self.log_format = log_format
         self.dir.mkdir(parents=True, exist_ok=True)
         self.short = None
@@ -281,7 +284,7 @@ class Stack:
         }
         env.update({f"MILLRACE_{k}": str(v) for k, v in self.config.items()})
         env.update({f"MILLRACE_{k}": str(v) for k, v in more.items()})
-        return {**keep, **env}
+        return {**keep, **env, **self.environment}
 
     def cli(self, *args, check=True, **more):
         done = subprocess.run([str(self.build / "millrace"), *args], env=self.env(**more), stdin=subprocess.DEVNULL,

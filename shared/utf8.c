@@ -28,12 +28,33 @@ size_t utf8_step(const char *p, size_t left)
     return n;
 }
 
+/* How many of the bytes at p are ASCII without NUL, counted in eights: a byte's top bit in `stop` is set if it
+ * is neither. A borrow may set one too many, never one too few. */
+static size_t ascii_run(const char *p, size_t left)
+{
+    const uint64_t ones = ~(uint64_t)0 / 255;
+    size_t n = 0;
+
+    for (uint64_t x; left - n >= sizeof x; n += sizeof x) {
+        memcpy(&x, p + n, sizeof x);
+        if (((x | (x - ones)) & ones * 0x80) != 0)
+            break;
+    }
+    return n;
+}
+
 bool utf8_is_text(struct slice s)
 {
-    for (size_t i = 0, n; i < s.len; i += n) {
-        n = s.ptr[i] == '\0' ? 0 : utf8_step(s.ptr + i, s.len - i);
+    size_t i = 0;
+
+    while (i < s.len) {
+        size_t n = ascii_run(s.ptr + i, s.len - i);
+
+        if (n == 0)
+            n = s.ptr[i] == '\0' ? 0 : utf8_step(s.ptr + i, s.len - i);
         if (n == 0)
             return false;
+        i += n;
     }
     return true;
 }

@@ -19,13 +19,9 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from stack import Stack  # noqa: E402
 from support.client import Client  # noqa: E402
+from support.faults import QUICK  # noqa: E402
 
 BUILD = Path(os.environ.get("MILLRACE_BUILD", ROOT / "build/debug")).resolve()
-
-# Short times, so that a test of a lease or a retry does not wait for seconds.
-QUICK = {"BEAT": "200ms", "LEASE": "1s", "RETRY_BASE": "20ms", "RETRY_CAP": "200ms", "DRAIN": "10s", "RENDERERS": "2",
-         "OUTGOING_ALLOW": "127.0.0.0/8,::1"}
-
 
 def sanitizer_reports(directory):
     found = []
@@ -69,7 +65,7 @@ class StackFactory:
     def __call__(self, start=True, redis_extra=(), pg_extra=(), **config):
         directory = Path(tempfile.mkdtemp(prefix="millrace-test-"))
         directory.chmod(0o711)  # PostgreSQL runs as a user of its own when the tests run as root
-        stack = Stack(directory, self.build, config={**QUICK, **config}, redis_extra=redis_extra, pg_extra=("fsync=off", *pg_extra))
+        stack = Stack(directory, self.build, config={**QUICK, **config}, redis_extra=redis_extra, pg_extra=("fsync=off", "track_commit_timestamp=on", *pg_extra))
         stack.pg.template = Template.get()
         stack.client = Client(stack)
         self.made.append(stack)

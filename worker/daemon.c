@@ -18,18 +18,52 @@ size_t daemon_held(const struct daemon *d)
     return n;
 }
 
+static struct lane_load load_of(const struct daemon *d)
+{
+    return (struct lane_load){.rendering = d->rendering,
+                              .renderers = render_pool_size(d->sv.pool),
+                              .closed =
+                                  d->draining || !d->schema_ok ||
+                                  !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD)};
+}
+
+/* A queue that had nothing to do has saved nothing up. */
+static void come_back(struct daemon *d, struct lane *lane, bool dry)
+{
+    if (lane->was_dry && !dry && lane->pass < d->pass)
+        lane->pass = d->pass;
+    lane->was_dry = dry;
+}
+
+static void share_rooms(struct daemon *d, struct share *shares)
+{
+    struct lane_load load = load_of(d);
+    size_t held = daemon_held(d), total = d->sv.opt->concurrency;
+
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        struct lane *lane = &d->lanes[i];
+        struct consumer_look look = consumer_look(lane->consumer);
+
+        come_back(d, lane, look.dry);
+        shares[i] = (struct share){.bound = lane_room(lane, &load),
+                                   .asked = look.asked,
+                                   .dry = look.dry,
+                                   .weight = lane->weight,
+                                   .pass = lane->pass};
+    }
+    share_out(d->sv.opt->queue_order, shares, d->n_lanes, total > held ? total - held : 0);
+}
+
 static void set_rooms(void *arg)
 {
     struct daemon *d = arg;
-    struct lane_load load = {.rendering = d->rendering};
+    struct share shares[LANES_MAX];
 
     if (d->closing)
         return;
-    load.renderers = render_pool_size(d->sv.pool);
-    load.closed = d->draining || !d->schema_ok ||
-                  !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD);
+    share_rooms(d, shares);
     for (size_t i = 0; i < d->n_lanes; i++)
-        consumer_set_room(d->lanes[i].consumer, lane_room(&d->lanes[i], &load));
+        consumer_set_room(d->lanes[i].consumer, shares[i].room);
 }
 
 static void rooms_changed(struct daemon *d)
@@ -136,6 +170,32 @@ void daemon_stop_jobs(struct daemon *d, enum slot_stop why)
         stop_lane(&d->lanes[i], why);
 }
 
+/* Rooms overlap where queues wait side by side; what a claim asks for does not. */
+size_t daemon_on_want(void *arg, size_t want)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+    struct share shares[LANES_MAX];
+    size_t room;
+
+    if (d->sv.opt->queue_order == SHARE_SEPARATE)
+        return want;
+    if (d->closing)
+        return 0;
+    share_rooms(d, shares);
+    room = shares[lane - d->lanes].room;
+    return want < room ? want : room;
+}
+
+void daemon_on_looked(void *arg)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+
+    if (d->sv.opt->queue_order != SHARE_SEPARATE)
+        rooms_changed(d);
+}
+
 /* --- consumer events --------------------------------------------------------------------------------- */
 
 void daemon_on_claim(void *arg, const struct claim *claim)
@@ -160,7 +220,9 @@ void daemon_on_claim(void *arg, const struct claim *claim)
     }
     lane_add(lane, s);
     s->flight = flight_begin(d->flight, lane->queue, &claim->id, claim->attempt);
-    count_rendering(d, s, lane->pixels); /* until it is known better */
+    d->pass = lane->pass;
+    lane->pass = share_pass(lane->pass, lane->weight, 1);
+    count_rendering(d, s, lane->pixels && !claim->cancelled); /* until it is known better */
     if (!uv_is_active((uv_handle_t *)&d->tick))
         must(uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0);
     if (d->draining)
@@ -177,6 +239,18 @@ void daemon_on_lost(void *arg)
         &lane->log, "consumer.lost", LOG_U("jobs", lane->held),
         LOG_S("why", "its lease ended: stopped or cut off; the jobs belong to others now"));
     stop_lane(lane, SLOT_STOP_LOST);
+}
+
+void daemon_on_cancel(void *arg, const struct uuid *id)
+{
+    struct lane *lane = arg;
+
+    for (struct slot *s = lane->list; s != NULL; s = s->next) {
+        if (!uuid_eq(&s->claim.id, id))
+            continue;
+        slot_stop(s, SLOT_STOP_CANCEL);
+        return;
+    }
 }
 
 void daemon_on_consumer(void *arg, bool ready, const char *why)
@@ -199,6 +273,25 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
     log_warn(&d->sv.log, "consumer.reaped", LOG_S("queue", queue), LOG_S("name", consumer),
              LOG_U("jobs", jobs));
     instance_sweep(&d->instance, consumer);
+}
+
+void daemon_on_tick(void *arg, const struct ticker_event *ev)
+{
+    struct daemon *d = arg;
+
+    counter_add(d->ticks[DAEMON_TICK_FIRED], ev->jobs);
+    counter_add(d->ticks[DAEMON_TICK_MISSED], ev->missed);
+    counter_add(d->ticks[DAEMON_TICK_SKIPPED], ev->skipped);
+    if (ev->fault != NULL)
+        log_error(&d->sv.log, "schedule.failed", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_S("why", ev->fault));
+    else if (ev->missed > 0)
+        log_warn(&d->sv.log, "schedule.missed", LOG_S("queue", ev->queue),
+                 LOG_S("name", ev->name), LOG_U("ticks", ev->missed), LOG_U("jobs", ev->jobs));
+    else
+        log_debug(&d->sv.log, "schedule.tick", LOG_S("queue", ev->queue),
+                  LOG_S("name", ev->name), LOG_U("jobs", ev->jobs),
+                  LOG_U("skipped", ev->skipped), LOG_U("late_ms", ev->late_ms));
 }
 
 /* --- connections ------------------------------------------------------------------------------------- */
@@ -292,9 +385,11 @@ void daemon_start(struct daemon *d)
     redis_start(d->sv.redis, on_redis, d);
     pg_start(d->sv.pg, on_pg, d);
     render_pool_start(d->sv.pool, on_pool_idle, d);
+    redis_sub_start(d->control);
     for (size_t i = 0; i < d->n_lanes; i++)
         consumer_start(d->lanes[i].consumer);
     reaper_start(d->reaper);
+    ticker_start(d->ticker);
     salvage_start(d->salvage);
     loop_ready(d->sv.loop, "taking jobs");
 }

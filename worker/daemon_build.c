@@ -52,6 +52,12 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
                   &sv->redis, reterr);
 
     if (e == ERR_OK)
+        e = redis_sub_new(uv,
+                          &(struct redis_sub_options){.url = opt->redis_url,
+                                                      .name = "millrace-control",
+                                                      .log = &sv->log},
+                          &d->control, reterr);
+    if (e == ERR_OK)
         e = pg_new(uv,
                    &(struct pg_options){.url = opt->pg_url,
                                         .application = "millrace-worker",
@@ -64,7 +70,8 @@ static enum err build_connections(struct daemon *d, struct fault *reterr)
                        &(struct ledger_options){.max_held = opt->ledger_held, .log = &sv->log},
                        &sv->ledger, reterr);
     if (e == ERR_OK)
-        e = producer_new(uv, sv->redis, &(struct producer_options){.skip_known = true},
+        e = producer_new(uv, sv->redis,
+                         &(struct producer_options){.skip_known = true, .over_limit = true},
                          &sv->producer, reterr);
     if (e == ERR_OK)
         e = netguard_new(opt->outgoing_allow, &sv->guard, reterr);
@@ -93,7 +100,11 @@ static enum err build_pool(struct daemon *d, struct fault *reterr)
                                .limits = {.source_bytes = opt->source_bytes,
                                           .pixels = opt->source_pixels,
                                           .output_pixels = opt->output_pixels,
+                                          .output_bytes = opt->output_bytes,
+                                          .frames = opt->source_frames,
+                                          .cpu_ms = opt->render_cpu_ms,
                                           .memory_bytes = opt->render_memory},
+                               .fonts = opt->render_fonts,
                                .metrics = d->sv.metrics,
                                .log = &d->sv.log,
                            },
@@ -118,7 +129,8 @@ static enum err build_memory(struct daemon *d, struct fault *reterr)
 
 static void build_lane_metrics(struct daemon *d, struct lane *lane)
 {
-    static const enum job_state shown[] = {JOB_QUEUED, JOB_RETRYING, JOB_SUCCEEDED, JOB_DEAD};
+    static const enum job_state shown[] = {JOB_QUEUED, JOB_RETRYING,  JOB_SUCCEEDED,
+                                           JOB_DEAD,   JOB_CANCELLED, JOB_EXPIRED};
     struct metrics *m = d->sv.metrics;
     char labels[160];
 
@@ -140,7 +152,10 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
     const struct worker_options *opt = d->sv.opt;
     struct consumer_events ev = {.arg = lane,
                                  .on_claim = daemon_on_claim,
+                                 .on_want = daemon_on_want,
+                                 .on_looked = daemon_on_looked,
                                  .on_lost = daemon_on_lost,
+                                 .on_cancel = daemon_on_cancel,
                                  .on_state = daemon_on_consumer};
 
     lane->owner = d;
@@ -151,6 +166,7 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
                                                    .host = d->instance.host,
                                                    .instance = d->instance.name,
                                                    .redis_url = opt->redis_url,
+                                                   .sub = d->control,
                                                    .beat_ms = (uint32_t)opt->beat_ms,
                                                    .lease_ms = (uint32_t)opt->lease_ms,
                                                    .info_slots = (uint32_t)lane->slots,
@@ -162,7 +178,8 @@ static enum err build_lane(struct daemon *d, struct lane *lane, struct fault *re
 static enum err build_lanes(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
-    enum err e = lanes_parse(opt->queues, opt->slots, d->lanes, &d->n_lanes, reterr);
+    uint64_t slots = opt->queue_order == SHARE_SEPARATE ? opt->slots : opt->concurrency;
+    enum err e = lanes_parse(opt->queues, slots, d->lanes, &d->n_lanes, reterr);
 
     for (size_t i = 0; e == ERR_OK && i < d->n_lanes; i++) {
         d->queues[i] = d->lanes[i].queue;
@@ -206,6 +223,26 @@ static enum err build_flight(struct daemon *d, struct fault *reterr)
     return flight_open(path, on_crash, d, &d->flight, reterr);
 }
 
+static enum err build_ticker(struct daemon *d, struct fault *reterr)
+{
+    static const char *const outcomes[] = {[DAEMON_TICK_FIRED] = "outcome=\"fired\"",
+                                           [DAEMON_TICK_MISSED] = "outcome=\"missed\"",
+                                           [DAEMON_TICK_SKIPPED] = "outcome=\"skipped\""};
+
+    for (size_t i = 0; i < DAEMON_TICKS; i++)
+        d->ticks[i] =
+            metrics_counter(d->sv.metrics, "millrace_schedule_ticks_total", outcomes[i],
+                            "Ticks of schedules that this worker took, by outcome");
+    return ticker_new(
+        loop_uv(d->sv.loop), d->sv.redis,
+        &(struct ticker_options){.queues = d->queues,
+                                 .n_queues = d->n_lanes,
+                                 .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
+                                 .on_tick = daemon_on_tick,
+                                 .arg = d},
+        &d->ticker, reterr);
+}
+
 static enum err build_salvage(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
@@ -246,6 +283,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_memory(d, reterr);
     if (e == ERR_OK)
         e = build_lanes(d, reterr);
+    if (e == ERR_OK)
+        e = build_ticker(d, reterr);
     if (e == ERR_OK)
         e = build_salvage(d, reterr);
     if (e == ERR_OK && opt->metrics_listen != NULL)

@@ -35,12 +35,14 @@ static void close_consumers(struct daemon *d)
         name##_close(&(field), on_part_closed, d); \
     }
 CLOSE_PART(reaper, d->reaper)
+CLOSE_PART(ticker, d->ticker)
 CLOSE_PART(salvage, d->salvage)
 CLOSE_PART(producer, d->sv.producer)
 CLOSE_PART(ledger, d->sv.ledger)
 CLOSE_PART(render_pool, d->sv.pool)
 CLOSE_PART(http_client, d->sv.http)
 CLOSE_PART(metrics_listener, d->listener)
+CLOSE_PART(redis_sub, d->control)
 CLOSE_PART(redis, d->sv.redis)
 CLOSE_PART(pg, d->sv.pg)
 
@@ -55,8 +57,8 @@ static void close_record(struct daemon *d)
 /* The record and the producer first: a job that still waits for them (PostgreSQL or Redis is away) ends then,
  * and closing its consumer gives it back. */
 static void (*const parts[])(struct daemon *) = {
-    close_record,      close_producer,    close_consumers,        close_reaper,
-    close_render_pool, close_http_client, close_metrics_listener, close_redis};
+    close_record,      close_producer,    close_consumers,        close_reaper,    close_ticker,
+    close_render_pool, close_http_client, close_metrics_listener, close_redis_sub, close_redis};
 
 static void close_last(struct daemon *d)
 {

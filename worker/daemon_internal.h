@@ -8,11 +8,13 @@
 
 #include "queue/reaper.h"
 #include "queue/salvage.h"
+#include "queue/ticker.h"
 #include "worker/daemon.h"
 #include "worker/flight.h"
 #include "worker/instance.h"
 #include "worker/lane.h"
 #include "worker/metrics_listener.h"
+#include "worker/share.h"
 
 struct daemon_crash {
     struct daemon_crash *next;
@@ -20,6 +22,9 @@ struct daemon_crash {
     uint32_t attempt;
     char queue[JOB_NAME_MAX + 1], text[CRASH_TEXT_MAX + 1];
 };
+
+/* What became of the ticks of schedules. */
+enum daemon_tick { DAEMON_TICK_FIRED, DAEMON_TICK_MISSED, DAEMON_TICK_SKIPPED, DAEMON_TICKS };
 
 struct daemon {
     struct services sv;
@@ -31,8 +36,12 @@ struct daemon {
     struct lane lanes[LANES_MAX];
     const char *queues[LANES_MAX];
     size_t n_lanes, rendering;
+    double pass; /* of the lane that brought a job last: where one that had nothing starts */
     struct reaper *reaper;
+    struct ticker *ticker;
+    struct counter *ticks[DAEMON_TICKS];
     struct salvage *salvage;
+    struct redis_sub *control;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
     bool started, schema_ok, asking, draining, closing;
@@ -51,9 +60,13 @@ size_t daemon_held(const struct daemon *d);
 void daemon_tick(struct daemon *d, uint64_t now_ms);
 void daemon_stop_jobs(struct daemon *d, enum slot_stop why);
 void daemon_on_claim(void *arg, const struct claim *claim);
+size_t daemon_on_want(void *arg, size_t want);
+void daemon_on_looked(void *arg);
 void daemon_on_lost(void *arg);
+void daemon_on_cancel(void *arg, const struct uuid *id);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
+void daemon_on_tick(void *arg, const struct ticker_event *ev);
 
 /* Forgets the predecessor's crashes; with redis, they are told first. */
 void daemon_drop_crashes(struct daemon *d, struct redis *redis);

@@ -2,6 +2,10 @@
 
 #include <errno.h>
 
+#include "worker/share.h"
+
+#define SLOTS_MAX 10000
+
 size_t lane_room(const struct lane *lane, const struct lane_load *load)
 {
     size_t room = lane->slots > lane->held ? lane->slots - lane->held : 0;
@@ -22,28 +26,44 @@ static bool is_pixel_queue(const char *queue)
     return image != NULL && strcmp(image->default_queue, queue) == 0;
 }
 
-static enum err parse_slots(struct slice text, size_t *ret, struct fault *reterr)
+/* A number from 1 to max. */
+static enum err parse_number(struct slice text, const char *what, size_t max, size_t *ret,
+                             struct fault *reterr)
 {
     char digits[8], *end;
     unsigned long n;
 
     if (!slice_to_cstr(text, digits, sizeof digits) || text.len == 0)
-        return fault_set(reterr, ERR_MALFORMED, 0,
-                         "QUEUES: slots must be a number from 1 to 10000");
+        return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: %s must be a number from 1 to %zu",
+                         what, max);
     errno = 0;
     n = strtoul(digits, &end, 10);
-    if (*end != '\0' || errno != 0 || n < 1 || n > 10000)
-        return fault_set(reterr, ERR_MALFORMED, 0,
-                         "QUEUES: %s slots are out of range, 1 to 10000", digits);
+    if (*end != '\0' || errno != 0 || n < 1 || n > max)
+        return fault_set(reterr, ERR_MALFORMED, 0, "QUEUES: %s %s are out of range, 1 to %zu",
+                         digits, what, max);
     *ret = n;
     return ERR_OK;
 }
 
-static enum err parse_one(struct slice text, size_t default_slots, struct lane *lane,
+/* Cuts off what stands behind the first c; len 0 and ptr NULL: there is no c. */
+static struct slice cut_behind(struct slice *text, char c)
+{
+    const char *found = memchr(text->ptr, c, text->len);
+    struct slice behind = {NULL, 0};
+
+    if (found == NULL)
+        return behind;
+    behind = slice_of(found + 1, text->len - (size_t)(found - text->ptr) - 1);
+    *text = slice_of(text->ptr, (size_t)(found - text->ptr));
+    return behind;
+}
+
+static enum err parse_one(struct slice name, size_t default_slots, struct lane *lane,
                           struct fault *reterr)
 {
-    const char *eq = memchr(text.ptr, '=', text.len);
-    struct slice name = slice_of(text.ptr, eq == NULL ? text.len : (size_t)(eq - text.ptr));
+    struct slice slots = cut_behind(&name, '='), weight = cut_behind(&name, ':');
+    size_t n = 1;
+    enum err e = ERR_OK;
 
     memset(lane, 0, sizeof *lane);
     if (!job_name_is_valid(name))
@@ -54,9 +74,12 @@ static enum err parse_one(struct slice text, size_t default_slots, struct lane *
     (void)slice_to_cstr(name, lane->queue, sizeof lane->queue);
     lane->slots = default_slots;
     lane->pixels = is_pixel_queue(lane->queue);
-    if (eq == NULL)
-        return ERR_OK;
-    return parse_slots(slice_of(eq + 1, text.len - name.len - 1), &lane->slots, reterr);
+    if (weight.ptr != NULL)
+        e = parse_number(weight, "weights", SHARE_WEIGHT_MAX, &n, reterr);
+    if (e == ERR_OK && slots.ptr != NULL)
+        e = parse_number(slots, "slots", SLOTS_MAX, &lane->slots, reterr);
+    lane->weight = (unsigned)n;
+    return e;
 }
 
 static bool is_taken(const struct lane *lanes, size_t n)

@@ -17,6 +17,9 @@ struct lane {
     size_t slots;
     size_t held;       /* claimed and not ended */
     struct slot *list; /* those */
+    unsigned weight;   /* share.h */
+    double pass;
+    bool was_dry;
     bool pixels;
     bool ready;
     struct consumer *consumer;
@@ -33,7 +36,7 @@ struct lane_load {
 };
 
 size_t lane_room(const struct lane *lane, const struct lane_load *load);
-/* Parses "default,image=4,notify" into lanes (queue, slots, pixels set). */
+/* Parses "default,image=4,notify" or "critical:5,low:1=20" into lanes (queue, weight, slots, pixels set). */
 MUST_USE enum err lanes_parse(const char *text, size_t default_slots, struct lane *lanes,
                               size_t *ret_n, struct fault *reterr);
 void lane_add(struct lane *lane, struct slot *s);

@@ -215,6 +215,16 @@ static enum err check_job(struct slot *s, struct fault *reterr)
     return e == ERR_OK ? take_retry(s, reterr) : e;
 }
 
+/* Its follow-ups are told, as far as they can be read. */
+static enum err refuse_late(struct slot *s, struct fault *reterr)
+{
+    char when[CLOCK_RFC3339_SIZE];
+
+    (void)!check_job(s, reterr);
+    return fault_set(reterr, ERR_EXPIRED, 0, "it was to be begun before %s",
+                     clock_rfc3339(s->job.expires_ms, when));
+}
+
 /* A job must not kill one worker after the other, however many attempts it may have. */
 static enum err check_lost(struct slot *s, uint32_t counted, struct fault *reterr)
 {
@@ -243,6 +253,8 @@ static enum err admit(struct slot *s, struct fault *reterr)
         return reterr->err;
     }
     s->job.id = s->claim.id; /* the one that everybody else goes by */
+    if (s->job.expires_ms > 0 && s->claim.claimed_ms >= s->job.expires_ms)
+        return refuse_late(s, reterr);
     if (check_job(s, reterr) != ERR_OK)
         return reterr->err;
     return check_lost(s, counted, reterr);
@@ -257,13 +269,16 @@ static const struct step *run(struct flow *f)
     if (s->stop == SLOT_STOP_LOST || s->from_row)
         return &slot_step_judge;
     e = admit(s, &why);
-    if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
+    if (s->claim.cancelled || (e == ERR_OK && s->stop == SLOT_STOP_CANCEL))
+        e = fault_set(&why, ERR_CANCELED, 0, "cancelled before it was begun");
+    else if (e == ERR_OK && s->stop == SLOT_STOP_DRAIN)
         e = fault_set(&why, ERR_CANCELED, 0, "the worker is draining");
     if (e == ERR_OK) {
         s->running = true;
         s->events.on_running(s->events.arg, s);
         if (!s->handler->own_deadline)
             s->wake_at_ms = clock_now_ms() + s->timeout_ms;
+        FAILPOINT("worker.effect");
         e = s->handler->start(s, &why);
     }
     if (e == ERR_OK)
@@ -279,11 +294,15 @@ void slot_done(struct slot *s, enum err e, const struct fault *why)
     must(s->running);
     s->running = false;
     s->wake_at_ms = 0;
+    if (e == ERR_OK)
+        FAILPOINT("worker.effected");
     if (e == ERR_CANCELED && s->stop == SLOT_STOP_TIMEOUT) {
         struct fault late;
 
         (void)fault_set(&late, ERR_TIMEOUT, 0, "not done within timeout_ms %u", s->timeout_ms);
         slot_failed(s, ERR_TIMEOUT, &late);
+    } else if (e == ERR_CANCELED && s->stop == SLOT_STOP_CANCEL) {
+        slot_failed(s, ERR_CANCELED, &(struct fault){.text = "cancelled while it ran"});
     } else if (e != ERR_OK) {
         slot_failed(s, e, why);
     }

@@ -5,6 +5,8 @@
  *         \         \--- dropped: the lease was lost, nothing more is written
  *          \--> the row is terminal already (a worker died between row and settle): follow, settle
  *
+ * A job that was cancelled while it waited passes by its handler, and one that is too late
+ * (expires_ms) likewise: both are only recorded.
  * recall looks the job up when this is not its first attempt, and note records the one before if it died
  * with its worker. judge turns the outcome into a
  * verdict (verdict.h). record waits for PostgreSQL, review looks what the row says if it was not
@@ -27,6 +29,7 @@ enum slot_stop {
     SLOT_STOP_NONE,
     SLOT_STOP_TIMEOUT, /* its timeout_ms is over */
     SLOT_STOP_DRAIN,   /* the worker ends: the job goes back */
+    SLOT_STOP_CANCEL,  /* somebody wants it no more: it ends as cancelled */
     SLOT_STOP_LOST,    /* the lease is gone: drop it */
 };
 

@@ -27,6 +27,10 @@ static void log_outcome(struct slot *s, enum verdict_kind kind)
         log_error(&s->log, "job.dead", LOG_S("type", s->job.type),
                   LOG_U("attempt", s->claim.attempt), LOG_U("ms", ms),
                   LOG_S("error", err_name(s->err)), LOG_S("why", s->why.text));
+    else if (kind == VERDICT_CANCELLED || kind == VERDICT_EXPIRED)
+        log_info(&s->log, kind == VERDICT_CANCELLED ? "job.cancelled" : "job.expired",
+                 LOG_S("type", s->job.type), LOG_U("attempt", s->claim.attempt),
+                 LOG_U("ms", ms), LOG_S("why", s->why.text));
     else
         log_info(&s->log, "job.released", LOG_S("type", s->job.type),
                  LOG_U("attempt", s->claim.attempt));
@@ -52,6 +56,7 @@ static const struct step *judge(struct flow *f)
     v = verdict_of(&(struct attempt_end){
         .err = s->err,
         .released = s->stop == SLOT_STOP_DRAIN && s->err == ERR_CANCELED,
+        .cancelled = s->claim.cancelled || s->stop == SLOT_STOP_CANCEL,
         .attempt = s->claim.attempt,
         .excused = s->claim.excused,
         .max_attempts = s->max_attempts,
@@ -79,6 +84,17 @@ static void on_recorded(void *arg, enum err e, bool applied)
     else if (e != ERR_CANCELED) /* then the worker ends, and says so once for all */
         log_error(&s->log, "job.unrecorded", LOG_S("error", err_name(e)));
     flow_wake(&s->flow, e);
+}
+
+/* While it is not certain that the lease still stands (this process was stopped, Redis is away)
+ * nothing is written: the job may be somebody else's by now. */
+static enum ledger_leave may_write(const void *arg)
+{
+    const struct slot *s = arg;
+
+    if (s->stop == SLOT_STOP_LOST)
+        return LEDGER_DROP;
+    return consumer_is_sure(s->consumer) ? LEDGER_WRITE : LEDGER_WAIT;
 }
 
 static struct slice result_json(struct slot *s, struct buf *out)
@@ -125,22 +141,23 @@ static enum err record_now(struct slot *s)
             .result_json = result_json(s, &json),
             .has_parent = s->job.has_parent,
             .parent = s->job.parent,
+            .has_batch = s->job.has_batch,
+            .batch = s->job.batch,
             .outputs = s->outputs,
             .n_outputs = ok ? s->n_outputs : 0,
+            .leave = may_write,
         },
         on_recorded, s);
 }
 
-/* While it is not certain that the lease still stands (this process was stopped, Redis is away)
- * nothing is written: the job may be somebody else's by now. */
 static const struct step *record(struct flow *f)
 {
     struct slot *s = slot_of(f);
     enum err e;
 
-    if (s->stop == SLOT_STOP_LOST)
+    if (may_write(s) == LEDGER_DROP)
         return flow_end(f);
-    if (!consumer_is_sure(s->consumer))
+    if (may_write(s) == LEDGER_WAIT)
         return slot_wait_then(s, &S_RECORD);
     FAILPOINT("worker.done");
     e = record_now(s);
@@ -172,6 +189,8 @@ static void on_settled(void *arg, enum err e)
 
     if (e != ERR_OK)
         log_debug(&s->log, "job.settle", LOG_S("error", err_name(e)));
+    else
+        FAILPOINT("worker.settled");
     flow_wake(&s->flow, ERR_OK);
 }
 

@@ -52,6 +52,10 @@ struct verdict verdict_of(const struct attempt_end *end)
 
     if (end->err == ERR_OK)
         return (struct verdict){VERDICT_SUCCEEDED, 0};
+    if (end->cancelled)
+        return (struct verdict){VERDICT_CANCELLED, 0};
+    if (end->err == ERR_EXPIRED)
+        return (struct verdict){VERDICT_EXPIRED, 0};
     if (end->released)
         return (struct verdict){VERDICT_RELEASE, 0};
     if (!retry_can_help(end->err) || counted >= end->max_attempts)
@@ -71,6 +75,10 @@ enum job_state verdict_state(enum verdict_kind kind)
         return JOB_DEAD;
     case VERDICT_RETRY:
         return JOB_RETRYING;
+    case VERDICT_CANCELLED:
+        return JOB_CANCELLED;
+    case VERDICT_EXPIRED:
+        return JOB_EXPIRED;
     case VERDICT_RELEASE:
         break;
     }

@@ -1,6 +1,8 @@
 /* verdict: what becomes of a job when an attempt has ended: pure rules, no I/O.
  *
  *     ok                                -> succeeded
+ *     failed, and is to be cancelled    -> cancelled
+ *     came too late                     -> expired
  *     stopped by a draining worker      -> released: back to its queue, no row, attempt excused
  *     failed, retry cannot help         -> dead
  *     failed, attempts used up          -> dead
@@ -12,7 +14,8 @@
 
 struct attempt_end {
     enum err err;
-    bool released; /* the worker is draining and ran out of time */
+    bool released;  /* the worker is draining and ran out of time */
+    bool cancelled; /* somebody asked for it, whether or not that is why it failed */
     uint32_t attempt, excused, max_attempts;
     int64_t retry_after_ms; /* asked for by the peer; -1: not */
     uint64_t retry_base_ms, retry_cap_ms;
@@ -20,7 +23,14 @@ struct attempt_end {
         *retry; /* the job's own; NULL: exponential, the worker's figures */
 };
 
-enum verdict_kind { VERDICT_SUCCEEDED, VERDICT_DEAD, VERDICT_RETRY, VERDICT_RELEASE };
+enum verdict_kind {
+    VERDICT_SUCCEEDED,
+    VERDICT_DEAD,
+    VERDICT_RETRY,
+    VERDICT_RELEASE,
+    VERDICT_CANCELLED,
+    VERDICT_EXPIRED
+};
 struct verdict {
     enum verdict_kind kind;
     uint64_t delay_ms; /* VERDICT_RETRY */

@@ -1,85 +1,110 @@
 /* POST /v1/jobs: check, encode, enqueue, 202.
  *
- *     parse -> enqueue -> reply
- *      ^  \--a recipe that is not at hand--> fetch --+
- *      +---------------------------------------------+
+ *     parse --Idempotency-Key--> begin --> enqueue --> reply
+ *      ^  \______________________________/
+ *      |   \--a recipe that is not at hand--> fetch
+ *      +--------------------------------------------/
  *
- * The 202 goes out when Redis has confirmed; with the shipped redis.conf the
- * job is then on disk. When Redis was cut off in the middle nobody knows whether it took the job: 503 says so. */
+ * The 202 goes out when Redis has confirmed; with the shipped redis.conf the job is then on disk. When Redis was
+ * cut off in the middle nobody knows whether it took the job: 503 says so, and with a key the retry is safe. */
 #include "api/api.h"
 #include "api/endpoints/endpoints.h"
+#include "api/idempotency.h"
+#include "api/job_answer.h"
 #include "api/recipes.h"
 #include "api/reply.h"
-#include "queue/submission.h"
+#include "api/verdict_reply.h"
 
 #define FETCHES_MAX 32 /* recipes that one job may name */
 
 struct post {
     struct request *rq;
     struct submission job;
+    struct idempotency idem;
     struct recipe_book book;
     struct spec_fault why;
     unsigned fetches;
 };
 
-static void reply_accepted(struct request *rq, const struct submission *s)
+static void post_free(struct post *p)
 {
-    char id[UUID_TEXT_SIZE], location[sizeof id + 16], body[512];
-    int n;
-
-    (void)uuid_text(&s->id, id);
-    (void)snprintf(location, sizeof location, "/v1/jobs/%s", id);
-    n = snprintf(body, sizeof body,
-                 "{\"id\":\"%s\",\"state\":\"%s\",\"type\":\"%s\",\"queue\":\"%s\","
-                 "\"priority\":\"%s\",\"url\":\"%s\"}",
-                 id, job_state_name(submission_state(s)), s->type->name, s->queue,
-                 job_priority_name(s->priority), location);
-    reply_send(rq, &(struct reply){.status = 202,
-                                   .content_type = "application/json",
-                                   .body = slice_of(body, (size_t)n),
-                                   .headers = {{"location", location}},
-                                   .n_headers = 1});
-}
-
-static void on_enqueued(void *arg, enum err e, const struct fault *why)
-{
-    struct post *p = arg;
-
-    (void)why;
-    if (e == ERR_OK)
-        reply_accepted(p->rq, &p->job);
-    else if (e == ERR_UNREACHABLE || e == ERR_TIMEOUT)
-        reply_unavailable(
-            p->rq, "the queue was cut off while it took the job; it may have been taken", e);
-    else
-        reply_unavailable(p->rq, "the queue does not take jobs now", e);
     submission_done(&p->job);
     free(p);
 }
 
-static void refuse(struct request *rq, enum err e, const struct spec_fault *why)
+static void reply_accepted(struct post *p, const struct fate *f)
 {
-    if (e == ERR_NOMEM)
-        reply_problem(rq, 503, NULL, "%s", why->text);
-    else if (e == ERR_TOO_BIG)
-        reply_problem(rq, 413, NULL, "%s", why->text);
-    else if (why->pointer[0] == '\0')
-        reply_problem(rq, 400, NULL, "%s", why->text);
-    else
-        reply_problem(rq, 422, why->pointer, "%s %s", why->pointer, why->text);
+    AUTO(buf_done) struct buf body = {0};
+    char location[FATE_LOCATION_SIZE];
+    struct reply r = {.status = fate_status(f), .content_type = "application/json"};
+
+    fate_add_job(f, &body);
+    r.body = buf_slice(&body);
+    r.headers[r.n_headers++] = (struct reply_header){"location", fate_location(f, location)};
+    if (f->verdict->again)
+        r.headers[r.n_headers++] = (struct reply_header){"idempotency-replayed", "true"};
+    idempotency_done(p->rq, &p->idem, r.status, location, r.body);
+    /* Prefer: wait puts the answer off until the job has ended, or the time is over. */
+    if (!job_answer_posted(p->rq, p->job.queue, &f->verdict->id))
+        reply_send(p->rq, &r);
+}
+
+static void on_enqueued(void *arg, enum err e, const struct producer_verdict *v,
+                        const struct fault *why)
+{
+    struct post *p = arg;
+    const struct fate f = {.job = &p->job, .err = e, .verdict = v};
+
+    (void)why;
+    if (e == ERR_OK) {
+        reply_accepted(p, &f);
+    } else {
+        idempotency_undone(p->rq, &p->idem, fate_is_refusal(&f));
+        fate_reply_problem(p->rq, &f);
+    }
+    post_free(p);
 }
 
 static void enqueue(struct post *p)
 {
-    struct request *rq = p->rq;
     struct producer_job job = submission_job(&p->job);
-    enum err e = producer_enqueue(rq->api->producer, &job, on_enqueued, p);
+    enum err e;
 
+    if (p->idem.used) {
+        job.once_ms = p->rq->api->opt->idempotency_ms;
+        job.match = slice_of(p->idem.idem.print, HASH_LEN);
+    }
+    e = producer_submit(p->rq->api->producer, &job, on_enqueued, p);
     if (e == ERR_OK)
         return;
-    submission_done(&p->job);
-    free(p);
-    reply_unavailable(rq, "the queue cannot be reached", e);
+    idempotency_undone(p->rq, &p->idem, true);
+    reply_unavailable(p->rq, "the queue cannot be reached", e);
+    post_free(p);
+}
+
+static void on_begun(void *arg, bool go_on)
+{
+    struct post *p = arg;
+
+    if (go_on) {
+        submission_rename(&p->job, &p->idem.idem.id);
+        enqueue(p);
+    } else {
+        post_free(p);
+    }
+}
+
+/* The job is whole. */
+static void begin(struct post *p)
+{
+    struct request *rq = p->rq;
+
+    if (!idempotency_read(rq, buf_slice(&rq->body), &p->idem))
+        post_free(p);
+    else if (p->idem.used)
+        idempotency_begin(rq, &p->idem, &p->job.id, on_begun, p);
+    else
+        enqueue(p);
 }
 
 static void parse(struct post *p);
@@ -94,7 +119,7 @@ static void on_fetched(void *arg, enum err e)
         return;
     }
     if (e == ERR_NOT_FOUND)
-        refuse(rq, ERR_MALFORMED, &p->why);
+        fate_reply_problem(rq, &(struct fate){.err = ERR_MALFORMED, .fault = &p->why});
     else
         reply_unavailable(rq, "recipes cannot be looked up", e);
     free(p);
@@ -121,11 +146,11 @@ static void parse(struct post *p)
                                        &p->book, &p->job, &p->why);
 
     if (e == ERR_OK) {
-        enqueue(p);
+        begin(p);
     } else if (e == ERR_NOT_FOUND) {
         fetch(p);
     } else {
-        refuse(rq, e, &p->why);
+        fate_reply_problem(rq, &(struct fate){.err = e, .fault = &p->why});
         free(p);
     }
 }

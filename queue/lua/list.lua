@@ -2,6 +2,7 @@
 -- ARGV  state, how many to skip, how many to give, prefix of active keys
 -- gives {whether more follow, then for each job: id (or ''), state value (or ''), priority, item}
 local want, skip_n, limit, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local GATES_MAX = 1000
 local BYTES_MAX, SCAN_MAX, CHUNK, CONSUMERS_MAX = 8 * 1024 * 1024, 5000, 250, 1000
 local reply, bytes, count = {0}, 0, 0
 
@@ -17,15 +18,15 @@ local function add(id, st, p, item)
     return true
 end
 
-local function list_ready(p)
-    local len = call('LLEN', READY[p])
+local function list_waiting(p, list)
+    local len = call('LLEN', list)
     if skip_n >= len then
         skip_n = skip_n - len
         return true
     end
     local last = len - 1 - skip_n
     local first = math.max(0, last - limit)
-    local page = call('LRANGE', READY[p], first, last)
+    local page = call('LRANGE', list, first, last)
     skip_n = 0
     for i = #page, 1, -1 do
         local id, bare = id_of(page[i])
@@ -79,12 +80,28 @@ local function list_active(active)
     return true
 end
 
-if want == QUEUED then
-    for p = 1, 4 do
-        if not list_ready(p) then
-            break
+-- Jobs that wait for their key's turn, key by key.
+local function list_parked()
+    for _, key in ipairs(call('ZRANGE', GATES, 0, GATES_MAX - 1)) do
+        for p = 1, 4 do
+            if not list_waiting(p, PARKED .. ':' .. (p - 1) .. ':' .. key) then
+                return
+            end
         end
     end
+end
+
+local function list_queued()
+    for p = 1, 4 do
+        if not list_waiting(p, READY[p]) then
+            return
+        end
+    end
+    list_parked()
+end
+
+if want == QUEUED then
+    list_queued()
 elseif want == RUNNING then
     for _, name in ipairs(call('ZRANGE', CONSUMERS, 0, CONSUMERS_MAX - 1)) do
         if not list_active(prefix .. name) then

@@ -5,6 +5,7 @@ local function give_back(active, ids, stored, excuse)
         return
     end
     local states = call('HMGET', STATE, unpack(ids))
+    local wanted, any_wanted = wanted_cancels(active, ids)
     local lists, fresh = {{}, {}, {}, {}}, {}
     for i, id in ipairs(ids) do
         local p, item = split(stored[i])
@@ -12,7 +13,7 @@ local function give_back(active, ids, stored, excuse)
         lists[p][#lists[p] + 1] = item
         if last then
             fresh[#fresh + 1] = id
-            fresh[#fresh + 1] = queued(states[i], last, excuse)
+            fresh[#fresh + 1] = queued(wanted[i] == 1 and cancelled(states[i]) or states[i], last, excuse)
         end
     end
     push('RPUSH', lists)
@@ -20,6 +21,11 @@ local function give_back(active, ids, stored, excuse)
         call('HSET', STATE, unpack(fresh))
     end
     call('HDEL', active, unpack(ids))
+    free_slots(ids)
+    if any_wanted then
+        forget_cancels(active, ids)
+    end
+    changed(ids)
 end
 
 -- Gives back at most `limit` of what `active` holds; the number, and whether some are left.
@@ -43,6 +49,7 @@ local function bury_consumer(name, active, limit, excuse)
     else
         call('ZREM', CONSUMERS, name)
         call('HDEL', WORKERS, name)
+        call('DEL', cancels_of(active))
     end
     return n, left
 end

@@ -103,21 +103,25 @@ local function text(item, at, bin)
     return string.sub(item, at, at + math.min(n, 128) - 1), at + n
 end
 
+-- How many pairs a map has, and where the first begins; nil: this is no map.
+local function map_head(item)
+    local first = string.byte(item, 1)
+    if not first then
+        return nil
+    elseif first >= 0x80 and first <= 0x8f then
+        return first - 0x80, 2
+    elseif first == 0xde and #item >= 3 then
+        return be(item, 2, 2), 4
+    elseif first == 0xdf and #item >= 5 then
+        return be(item, 2, 4), 6
+    end
+    return nil
+end
+
 -- The id and the type of a map, whichever are found.
 local function scan(item)
-    local pairs_left, at, steps = string.byte(item, 1), 2, SCAN_STEPS
-    local id, kind
-    if not pairs_left then
-        return nil
-    elseif pairs_left >= 0x80 and pairs_left <= 0x8f then
-        pairs_left = pairs_left - 0x80
-    elseif pairs_left == 0xde and #item >= 3 then
-        pairs_left, at = be(item, 2, 2), 4
-    elseif pairs_left == 0xdf and #item >= 5 then
-        pairs_left, at = be(item, 2, 4), 6
-    else
-        return nil
-    end
+    local pairs_left, at = map_head(item)
+    local steps, id, kind = SCAN_STEPS, nil, nil
     while at and pairs_left > 0 and not (id and kind) do
         local key, value = text(item, at, false)
         if not key then
@@ -135,6 +139,27 @@ local function scan(item)
         pairs_left = pairs_left - 1
     end
     return id, kind
+end
+
+-- The key that limits go by, or nil; and the steps that are left. Items without the word are not read.
+local function key_of(bare, steps)
+    if not string.find(bare, 'key', 1, true) then
+        return nil, steps
+    end
+    local pairs_left, at = map_head(bare)
+    local found
+    while at and pairs_left > 0 and not found do
+        local name, value = text(bare, at, false)
+        if not name then
+            break
+        end
+        if name == 'key' then
+            found = text(bare, value, false)
+        end
+        at, steps = skip(bare, value, steps)
+        pairs_left = pairs_left - 1
+    end
+    return found, steps or 0
 end
 
 -- The id, or nil; and the item as it was enqueued.

@@ -35,5 +35,6 @@ local function promote()
     end
     push('LPUSH', lists)
     mark_queued(ids)
+    changed(ids)
     return #due
 end

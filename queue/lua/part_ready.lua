@@ -3,6 +3,11 @@ local function any_ready()
     return call('EXISTS', READY[1], READY[2], READY[3], READY[4]) > 0
 end
 
+-- The same, or jobs that wait for their key's turn (part_slots.lua).
+local function any_waiting()
+    return any_ready() or call('EXISTS', string.sub(META, 1, -5) .. 'gates') == 1
+end
+
 local function leave_token()
     if call('LLEN', WAKE) == 0 then
         call('LPUSH', WAKE, '1')

@@ -4,7 +4,7 @@ if ARGV[1] == '1' then
     call('HSET', META, 'paused', '1')
 else
     call('HDEL', META, 'paused')
-    if any_ready() then
+    if any_waiting() then
         leave_token()
     end
 end

@@ -16,5 +16,6 @@ for i, id in ipairs(ids) do
 end
 if #fresh > 0 then
     call('HSET', STATE, unpack(fresh))
+    changed(ids)
 end
 return #fresh / 2

@@ -29,9 +29,15 @@ local function settle_done()
         end
     end
     if #ours > 0 then
+        if call('EXISTS', cancels_of(ACTIVE)) == 1 then
+            forget_cancels(ACTIVE, ours)
+        end
         call('HDEL', ACTIVE, unpack(ours))
         call('HDEL', STATE, unpack(ours))
+        release_keys(ours)
         call('HINCRBY', META, 'settled', #ours)
+        free_slots(ours)
+        changed(ours)
     end
 end
 
@@ -43,6 +49,7 @@ local function settle_others(first)
         ids[#ids + 1] = ARGV[i]
     end
     local states, held = call('HMGET', STATE, unpack(ids)), call('HMGET', ACTIVE, unpack(ids))
+    local wanted, any_wanted = wanted_cancels(ACTIVE, ids)
     for i, id in ipairs(ids) do
         local arg, st, stored = first + 5 * (i - 1), states[i], held[i]
         local last = stored and is_ours(st, ARGV[arg + 1])
@@ -52,7 +59,11 @@ local function settle_others(first)
             local p, item = split(stored)
             local delay = tonumber(ARGV[arg + 3])
             moved[#moved + 1], fresh[#fresh + 1] = id, id
-            if ARGV[arg + 2] == 'release' then
+            if wanted[i] == 1 or byte(st, 2) == CANCELLED then
+                -- It does not wait for another attempt: whoever claims it writes its end.
+                front[1][#front[1] + 1] = item
+                fresh[#fresh + 1] = queued(wanted[i] == 1 and cancelled(st) or st, last, false)
+            elseif ARGV[arg + 2] == 'release' then
                 released = released + 1
                 front[p][#front[p] + 1] = item
                 fresh[#fresh + 1] = queued(st, last, true)
@@ -74,6 +85,11 @@ local function settle_others(first)
     end
     call('HDEL', ACTIVE, unpack(moved))
     call('HSET', STATE, unpack(fresh))
+    free_slots(moved)
+    if any_wanted then
+        forget_cancels(ACTIVE, moved)
+    end
+    changed(moved)
     push('RPUSH', front)
     push('LPUSH', back)
     local wake = #moved > #delayed / 2

@@ -1,5 +1,5 @@
 -- wake: who took the token cannot use it, so it is put back if there is something to wake for.
-if not is_paused() and any_ready() then
+if not is_paused() and any_waiting() then
     leave_token()
 end
 return 1

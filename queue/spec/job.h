@@ -12,7 +12,7 @@ enum spec_role {
     SPEC_SUBMITTED, /* the whole request */
     SPEC_FOLLOW_UP, /* an entry of `then` */
     SPEC_LINK,      /* an entry of `chain` */
-    SPEC_EDIT,      /* what is to be other when a job runs again: no type, nothing is required */
+    SPEC_EDIT, /* what is to be other when a job runs again: no type, nothing is required */
 };
 
 /* *ret is filled with the defaults first. */

@@ -30,11 +30,20 @@ static enum err take_fail_final(void *out, const msgpack_object *v, const struct
     return walk_bool(v, &noop->fail_final, at, ret);
 }
 
+static enum err take_clock(void *out, const msgpack_object *v, const struct place *at,
+                           struct spec_fault *ret)
+{
+    struct spec_noop *noop = out;
+
+    return walk_bool(v, &noop->clock, at, ret);
+}
+
 static const struct walk_field fields[] = {
     {"payload", NULL, false},
     {"work_ms", take_work_ms, false},
     {"fail_attempts", take_fail_attempts, false},
     {"fail_final", take_fail_final, false},
+    {"clock", take_clock, false},
 };
 
 enum err spec_noop_parse(const msgpack_object *args, const char *at, struct spec_noop *ret,

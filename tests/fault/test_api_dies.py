@@ -1,17 +1,15 @@
 """An API that is killed in the middle of enqueues and uploads."""
 
+import json
 import signal
 import socket
+import time
 
-from fault.test_worker_dies import mixed, ready
 from support.audit import audit
+from support.faults import kill_api, mixed, ready
 from support.load import Load
 from support.pictures import plain_png
-
-
-def kill(stack):
-    assert stack.api.stop(signal.SIGKILL) == -signal.SIGKILL
-    stack.api = None
+from support.raw import Raw, request
 
 
 def test_an_api_that_is_killed_under_load_loses_no_acknowledged_job(stacks):
@@ -21,10 +19,42 @@ def test_an_api_that_is_killed_under_load_loses_no_acknowledged_job(stacks):
         for _ in range(3):
             done = len(load.acked)
             stack.client.until(lambda: len(load.acked) > done + 100, "more jobs")
-            kill(stack)
+            kill_api(stack)
             stack.start_api()
     assert load.cut > 0, "some connections were cut"
     audit(stack, load, base, known=known)
+
+
+def test_an_api_that_is_killed_in_the_middle_of_pipelined_requests(stacks):
+    """Hundreds of jobs on each connection, none of whose answers was read: what was taken runs once, the rest never was."""
+    stack, upload, known, base = ready(stacks)
+    c = stack.client
+    tags, answered = [f"p{i}" for i in range(1200)], {}
+    bodies = [json.dumps({"type": "noop", "args": {"payload": t}}).encode() for t in tags]
+    links = [Raw(stack) for _ in range(4)]
+    for n, link in enumerate(links):
+        link.send(b"".join(request("POST", "/v1/jobs", b, ["Content-Type: application/json"]) for b in bodies[n::4]))
+    c.until(lambda: c.metric("millrace_http_connections") > 4 and c.rows("select count(*) from jobs")[0][0] > 20, "that it takes them")
+    kill_api(stack)
+    for n, link in enumerate(links):
+        for tag in tags[n::4]:
+            try:
+                answer = link.answer()
+            except (AssertionError, OSError):
+                break
+            if answer.status == 202:
+                answered[json.loads(answer.body)["id"]] = tag
+        link.close()
+    stack.start_api()
+    load = Load(stack, mixed(upload, 20), connections=4)
+    with load:
+        pass
+    load.acked.update(answered)
+    load.acked_at.update(dict.fromkeys(answered, time.time()))
+    for tag in tags:
+        load.sends[tag], load.due[tag], load.expected[tag] = 1, time.time(), "succeeded"
+    audit(stack, load, base, known=known)
+    assert answered, "some were answered before"
 
 
 def test_uploads_that_were_cut_off_leave_nothing(stacks):
@@ -39,7 +69,7 @@ def test_uploads_that_were_cut_off_leave_nothing(stacks):
         halves.append(s)
     c.until(lambda: len(list((stack.dir / "blobs").rglob("*.part"))) == 5, "half uploads")
     whole = c.upload(picture)
-    kill(stack)
+    kill_api(stack)
     for s in halves:
         s.close()
     stack.start_api()

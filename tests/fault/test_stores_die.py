@@ -1,37 +1,15 @@
 """Redis and PostgreSQL that die, hang and come back under load."""
 
 import itertools
-import os
 import signal
 import threading
 import time
 
 import pytest
 
-from fault.test_worker_dies import mixed, ready
-from support.audit import audit, children
+from support.audit import audit
+from support.faults import claimed, freeze, kill_postgres, mixed, ready, thaw
 from support.load import Load, noops
-
-
-def family(pid):
-    """A process and all that came from it."""
-    found = [pid]
-    for one in found:
-        try:
-            found += children(one)
-        except FileNotFoundError:
-            pass
-    return found
-
-
-def freeze(process):
-    for pid in family(process.pid):
-        os.kill(pid, signal.SIGSTOP)
-
-
-def thaw(process):
-    for pid in family(process.pid):
-        os.kill(pid, signal.SIGCONT)
 
 
 # --- Redis
@@ -61,7 +39,7 @@ def test_redis_away_for_longer_than_the_lease(stacks):
     load = Load(stack, noops(60, work_ms=1200), connections=30)
     with load:
         c.until(lambda: len(load.acked) == 60, "jobs")
-    c.until(lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*")) == 60, "all of them running")
+    c.until(lambda: claimed(stack) == 60, "all of them running")
     stack.redis.kill()
     began = time.monotonic()
     status, head, _ = stack.post_json("/v1/jobs", {"type": "noop", "args": {}})
@@ -110,7 +88,7 @@ def test_a_drain_ends_although_redis_is_away(stacks):
     load = Load(stack, noops(5, work_ms=500), connections=5)
     with load:
         pass
-    c.until(lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*")) == 5, "all of them running")
+    c.until(lambda: claimed(stack) == 5, "all of them running")
     stack.redis.kill()
     worker = stack.workers.pop("1")
     assert worker.stop() == 0
@@ -168,9 +146,8 @@ def test_results_wait_for_postgres_and_no_more_than_the_limit_is_taken(stacks):
     load = Load(stack, noops(1000), connections=16)
     with load:
         c.until(lambda: len(load.acked) == 1000, "all of them")
-    claimed = lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*"))  # noqa: E731
-    c.until(lambda: claimed() > 0, "some at work")
-    assert claimed() <= 100
+    c.until(lambda: claimed(stack) > 0, "some at work")
+    assert claimed(stack) <= 100
     assert c.redis.llen("mr:{default}:ready:normal") >= 900
     stack.pg.start()
     audit(stack, load, base, known=known)
@@ -183,7 +160,7 @@ def test_a_drain_ends_although_postgres_is_away(stacks):
     load = Load(stack, noops(20, work_ms=100), connections=5)
     with load:
         pass
-    c.until(lambda: sum(c.redis.hlen(k) for k in c.redis.keys("mr:{default}:active:*")) == 20, "all of them claimed")
+    c.until(lambda: claimed(stack) == 20, "all of them claimed")
     worker = stack.workers.pop("1")
     assert worker.stop() == 0
     assert c.events("worker-1", "worker.given_up")[0]["jobs"] == 20
@@ -191,6 +168,47 @@ def test_a_drain_ends_although_postgres_is_away(stacks):
     stack.pg.start()
     stack.start_worker("1")
     audit(stack, load, base, known=known)
+
+
+def test_postgres_is_killed_like_anything_else(stacks):
+    """SIGKILL to all its processes in the middle of batches, and again."""
+    stack, upload, known, base = ready(stacks)
+    c = stack.client
+    load = Load(stack, mixed(upload, 500), connections=8, rate=300)
+    with load:
+        for _ in range(3):
+            done, downs = len(load.acked), len(c.events("worker-1", "postgres.down"))
+            c.until(lambda n=done: len(load.acked) > n + 80, "more jobs")
+            kill_postgres(stack)
+            c.until(lambda n=downs: len(c.events("worker-1", "postgres.down")) > n, "that the worker notices")
+            stack.pg.start()
+    rows = audit(stack, load, base, known=known)
+    assert set(load.answers) == {202}
+    assert max(r.attempt for r in rows.values()) <= 2, "only what failed on purpose was run twice"
+
+
+def test_postgres_with_a_full_disk(stacks, small_disk):
+    """Statements fail, the server stays: results are held until there is room, jobs are taken meanwhile."""
+    def start(stack):
+        disk.append(small_disk(stack.pg.dir, "160m"))
+        stack.pg.give(stack.pg.dir)
+        stack.pg.dir.chmod(0o700)
+        stack.start()
+    disk = []
+    stack, upload, known, base = ready(stacks, start=start, pg_extra=("max_wal_size=32MB", "min_wal_size=32MB", "wal_recycle=off", "wal_init_zero=on"))
+    c = stack.client
+    load = Load(stack, ({**job, "args": {**job["args"], "payload": "x" * 4000}} if job["type"] == "noop" else job for job in mixed(upload, 400)),
+                connections=8, rate=300)
+    disk[0].fill()
+    with load:
+        c.until(lambda: len(load.acked) == 400, "all of them")
+        c.until(lambda: "No space left on device" in (stack.pg.dir.parent / "postgres.log").read_text(errors="replace"), "a full disk")
+    disk[0].free()
+    if not stack.pg.process.alive():  # no room for its log of changes is the one thing that it does not live through
+        stack.pg.process.wait()
+        stack.pg.start()
+    audit(stack, load, base, known=known)
+    assert set(load.answers) == {202}
 
 
 def test_both_are_away_at_once(stacks):
@@ -207,6 +225,44 @@ def test_both_are_away_at_once(stacks):
         stack.redis.start()
         back.join()
     audit(stack, load, base, crashes=1, known=known)
+
+
+def test_redis_with_a_full_disk(stacks, small_disk):
+    """With appendfsync always it ends itself rather than say yes to what it cannot keep. With room again it has all that it said yes to."""
+    def start(stack):
+        disk.append(small_disk(stack.redis.dir, "6m"))
+        stack.start()
+    disk = []
+    stack, _, known, base = ready(stacks, start=start)
+    c = stack.client
+    load = Load(stack, noops(300), connections=8, rate=300)
+    with load:
+        for _ in range(2):
+            done = len(load.acked)
+            c.until(lambda n=done: len(load.acked) > n + 50, "more jobs")
+            disk[0].fill()
+            c.until(lambda: not stack.redis.process.alive(), "the end of Redis")
+            stack.redis.process.wait()
+            refused = load.refused
+            c.until(lambda n=refused: load.refused > n, "a refusal")
+            disk[0].free()
+            stack.redis.start()
+    audit(stack, load, base, crashes=2, known=known)
+
+
+def test_redis_is_full_under_load(stacks):
+    """At maxmemory jobs are refused and taken up to the last; with room again the load goes on by itself."""
+    stack, upload, known, base = ready(stacks)
+    c = stack.client
+    load = Load(stack, mixed(upload, 300), connections=8, rate=200)
+    with load:
+        c.until(lambda: len(load.acked) > 80, "jobs")
+        c.redis.config_set("maxmemory", 1)
+        refused = load.refused
+        c.until(lambda: load.refused > refused + 20, "refusals")
+        c.quiet()
+        c.redis.config_set("maxmemory", 0)
+    audit(stack, load, base, known=known)
 
 
 def test_a_full_redis_refuses_jobs_and_goes_on_giving_them(stacks):

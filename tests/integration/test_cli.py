@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["enqueue", "jobs", "job", "queues", "workers", "pause", "resume", "migrate", "version"]
+COMMANDS = ["enqueue", "jobs", "job", "watch", "cancel", "retry", "queues", "caps", "workers", "pause", "resume", "schedules", "schedule", "limits",
+            "explain", "migrate", "version"]
 NOBODY = "01a20ad1-f5b5-7267-a62b-e2cfe5a55565"
 
 
@@ -158,3 +159,49 @@ def test_version_is_the_one_of_the_file(stack):
     wanted = (stack.build.parent.parent / "VERSION").read_text().strip()
     assert wanted in cli(stack, "version").stdout
     assert answer(stack, "version")["version"] == wanted
+
+
+def test_cancel_says_what_became_of_each(stack):
+    running = stack.client.noop(work_ms=60000)
+    later = stack.client.submit({"type": "noop", "args": {}, "delay_ms": 3600000})
+    stack.client.state(running, "running")
+    done = cli(stack, "cancel", later, running)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"{later} +cancelled +done\n", done.stdout) and re.search(rf"{running} +running +requested\n", done.stdout)
+    stack.client.quiet()
+    assert stack.client.row(running)[0] == stack.client.row(later)[0] == "cancelled"
+    assert answer(stack, "cancel", later) == {"jobs": [{"id": later, "state": "cancelled", "cancel": "done"}]}
+    ended = stack.client.noop()
+    stack.client.ended(ended), stack.client.quiet()
+    late = cli(stack, "cancel", ended, "--json")
+    assert late.returncode == 1 and json.loads(late.stdout)["jobs"][0]["cancel"] == "too_late"
+    assert cli(stack, "cancel", NOBODY).returncode == 4
+    assert cli(stack, "cancel", "x").returncode == 4
+
+
+def test_watch_tells_a_job_until_its_end(stack):
+    job = stack.client.noop(work_ms=4000)
+    done = cli(stack, "watch", job)
+    assert done.returncode == 0, done.stderr
+    assert "running" in done.stderr and "succeeded" in done.stderr and job in done.stdout
+    assert cli(stack, "watch", NOBODY).returncode == 4
+    long = stack.client.noop(work_ms=60000)
+    late = cli(stack, "watch", long, "--wait", "1")
+    assert late.returncode == 1 and "has not ended" in late.stderr
+    stack.cli("cancel", long)
+    assert cli(stack, "watch", long).returncode == 1
+
+
+def test_watch_hears_of_changes_and_does_not_poll(stack):
+    """Its looks at Redis are few: a poll would make a dozen."""
+    job = stack.client.noop(work_ms=3000)
+    stack.client.state(job, "running")
+    with stack.client.redis.monitor() as monitor:
+        assert cli(stack, "watch", job).returncode == 0
+        stack.client.redis.echo("that is all")
+        looks = 0
+        for command in monitor.listen():
+            looks += command["command"].startswith("SRANDMEMBER mr:queues")
+            if "that is all" in command["command"]:
+                break
+    assert 2 <= looks <= 6

@@ -45,6 +45,13 @@ def test_every_job_type_is_documented_with_its_defaults():
         assert f"| `{name}` | `{queue}` | {attempts} | {int(timeout) // 1000} s |" in jobs, name
 
 
+def test_every_fault_names_a_test_that_exists():
+    page = (ROOT / "docs/reliability.md").read_text()
+    there = {name for p in ROOT.glob("tests/fault/test_*.py") for name in re.findall(r"^def (test_\w+)", p.read_text(), re.M)}
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named and named <= there, named - there
+
+
 def test_no_word_of_the_workshop_is_left_in_the_tree():
     done = subprocess.run(["git", "grep", "-nIE", r"\b(TODO|FIXME)\b", "--", ".", ":!tests/integration/test_docs.py", ":!package-lock.json"],
                           cwd=ROOT, capture_output=True, text=True, check=False)

@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import tempfile
+import time
 import urllib.request
 
 import pytest
@@ -34,6 +35,12 @@ def test_a_job_that_succeeds_has_one_attempt(stack):
     assert job["state"] == "succeeded" and job["attempt"] == 1
     assert attempts_of(job) == [(1, "succeeded")]
     assert job.get("error") is None
+
+
+def test_a_noop_job_tells_when_it_was_started(stack):
+    before = time.monotonic_ns() // 1000
+    job = stack.client.ended(stack.client.noop(clock=True))
+    assert before <= job["result"]["started_us"] <= time.monotonic_ns() // 1000
 
 
 def test_a_job_that_fails_twice_succeeds_at_the_third_attempt(stack):

@@ -5,7 +5,7 @@ from model.scripts import LEASE, NOW
 from model.view import ACTIVE, PREFIX
 from model.world import ID, NUMBER
 
-STATES = {"ready": (view.QUEUED,), "delayed": (view.SCHEDULED, view.RETRYING), "active": (view.RUNNING,)}
+STATES = {"ready": (view.QUEUED,), "parked": (view.QUEUED,), "delayed": (view.SCHEDULED, view.RETRYING), "active": (view.RUNNING,)}
 EXCUSES = ("settle release", "reconcile", "unregister")
 
 
@@ -62,13 +62,37 @@ def somebody_is_told(world, seen):
     """Where jobs wait there is a token, or somebody took it and will claim."""
     if seen.tokens > 1:
         return f"{seen.tokens} tokens"
-    if seen.ready and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
+    waits = seen.ready or any(seen.gates.get(key, 0) <= NOW for key in seen.parked)
+    if waits and not seen.paused and not seen.tokens and not world.dark and not any(p.told for p in world.processes):
         return "jobs are ready, there is no token, and nobody has been told"
     return None
 
 
+def limits_hold(world, seen, size):
+    """No key runs more than it may; who has a slot holds the claim; what is parked has a gate, which opens."""
+    if not size.key_running:
+        return None
+    runs = {}
+    for j, job in enumerate(size.jobs):
+        if job.key and any(kind == "active" for kind, _ in seen.places.get(ID[j], [])):
+            runs.setdefault(job.key, set()).add(ID[j])
+    for key in {*runs, *seen.held}:
+        if len(runs.get(key, ())) > size.key_running:
+            return f"{len(runs[key])} jobs of the key {key.decode()} run"
+        if runs.get(key, set()) != seen.held.get(key, set()):
+            return f"who holds a slot of the key {key.decode()}: {seen.held.get(key)}, who runs: {runs.get(key)}"
+    if seen.slots != {job_id: key for key, ids in runs.items() for job_id in ids}:
+        return f"slots are written down as {seen.slots}, those that run are {runs}"
+    for key in seen.parked:
+        if key not in seen.gates:
+            return f"jobs of the key {key.decode()} are parked without a gate"
+        if seen.gates[key] > NOW and len(seen.held.get(key, ())) < size.key_running:
+            return f"jobs of the key {key.decode()} are parked, a slot is free, and the gate is shut"
+    return None
+
+
 def of_state(size, world, seen):
-    return (one_place(world, seen) or matching_entry(world, seen, size) or attempts_go_on(world, seen)
+    return (limits_hold(world, seen, size) or one_place(world, seen) or matching_entry(world, seen, size) or attempts_go_on(world, seen)
             or claims_have_a_consumer(world, seen) or somebody_is_told(world, seen))
 
 
@@ -128,12 +152,12 @@ def excuses(before, step, seen):
 
 
 def living_consumers(before, step, seen):
-    """A reaper takes nothing from who beat within the lease."""
+    """A reaper takes nothing from who beat within the lease; a beat from the future becomes one of now."""
     if not step.calls("reap"):
         return None
     for name, beat in before.beats.items():
-        if beat > NOW - LEASE and seen.beats.get(name) != beat:
-            return f"{name.decode()} was reaped although its lease had not run out"
+        if beat > NOW - LEASE and seen.beats.get(name) != min(beat, NOW):
+            return f"{name.decode()} was reaped although its lease had not run out, or its beat stays in the future"
         if beat > NOW - LEASE and before.keys.get(ACTIVE + name) != seen.keys.get(ACTIVE + name):
             return f"claims of {name.decode()} were given back although its lease had not run out"
     return None

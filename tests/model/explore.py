@@ -17,7 +17,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 from model import check  # noqa: E402
 from model.scripts import Machine  # noqa: E402
 from model.view import QUEUE_KEYS, ACTIVE, View  # noqa: E402
-from model.world import FIRST_STATE, ID, NUMBER, Situation, first_world, probes, repeats, steps  # noqa: E402
+from model.world import ID, NUMBER, Situation, first_state, first_world, probes, repeats, steps  # noqa: E402
 
 CHUNK = 64  # states that go to Redis at once
 DRAIN = ("drain", ["!drain", QUEUE_KEYS, [ACTIVE]])
@@ -155,7 +155,7 @@ class Explorer:
         return new
 
     def run(self):
-        level = [self.add(self.know(FIRST_STATE), first_world(self.size), None, "")]
+        level = [self.add(self.know(first_state(self.size)), first_world(self.size), None, "")]
         with ThreadPoolExecutor(1) as asking:
             while level:
                 self.depth += 1

@@ -8,6 +8,8 @@ from model.world import Job, Size
 SMALL = Size(pauses=False)
 ALONE = Size(processes=1, faults=0, pauses=False)
 
+LIMITED = ALONE._replace(jobs=(Job(key=b"a"), Job(key=b"a")), batch=2, key_running=1, attempts=1, settles=("done",))
+
 
 class Mistake(NamedTuple):
     size: Size
@@ -37,7 +39,9 @@ MISTAKES = {
     "a claim does not ask whether its consumer is registered": Mistake(
         SMALL, "not registered", Mutation("claim", "if not beat or beat == '0' then", "if false then")),
     "a paused queue is claimed from": Mistake(
-        ALONE._replace(pauses=True), "paused", Mutation("claim", "if is_paused() then", "if false then")),
+        ALONE._replace(pauses=True), "paused", Mutation("claim", "if flags[1] == '1' then", "if false then")),
+    "a reaper believes beats from the future": Mistake(
+        ALONE._replace(faults=1, kinds=("back",)), "stays in the future", Mutation("reap", "call('ZADD', CONSUMERS, 'XX', NOW, name)", "local _ = name")),
     "a reaper takes from the living": Mistake(
         SMALL, "lease had not run out", Mutation("reap", "NOW - lease,", "NOW,")),
     "a reaper excuses the attempt": Mistake(
@@ -75,4 +79,20 @@ MISTAKES = {
         ALONE, "nobody has been told", Mutation("unregister", "leave_token()", "local _ = 0")),
     "what lives can be enqueued twice": Mistake(
         ALONE, "changed something", Mutation("enqueue", "if ARGV[1] == '1' then", "if false then")),
+    "a claim writes no slots down": Mistake(
+        LIMITED, "draining ended", Mutation("claim", "pick.hold(taken, keys)", "")),
+    "a settlement keeps the slot": Mistake(
+        LIMITED, "slots:a", Mutation("settle", "        free_slots(ours)\n", "")),
+    "what is given back keeps its slot": Mistake(
+        LIMITED._replace(faults=1), "who holds a slot", Mutation("part_give_back", "    free_slots(ids)\n", "")),
+    "a freed slot opens no gate": Mistake(
+        LIMITED, "draining ended", Mutation("part_slots", "call('ZADD', GATES, 'XX', unpack(open))", "")),
+    "a freed slot tells nobody": Mistake(
+        LIMITED, "nobody has been told", Mutation("part_slots", "        leave_token()", "")),
+    "a key runs more than it may": Mistake(
+        LIMITED, "jobs of the key a run", Mutation("part_pick", "left_of(b) > 0 and", "")),
+    "a job is parked without a gate": Mistake(
+        LIMITED, "draining ended", Mutation("part_pick", "call('ZADD', GATES, opens(pick.known[key]), key)", "")),
+    "parked jobs go without their gate": Mistake(
+        LIMITED, "draining ended", Mutation("part_pick", "if not has_parked(key) then", "if true then")),
 }

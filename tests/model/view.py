@@ -14,8 +14,10 @@ ACTIVE = PREFIX + b"active:"
 OWN = b"\x84\xa1v\x01\xa2id\xc4\x10"
 
 
-def item_of(job_id):
-    return OWN + job_id + b"\xa4type\xa4noop\xa4args\x80"
+def item_of(job_id, key=b""):
+    """As our own encoding has it. key: what limits go by; one more pair, so one more in the map's first byte."""
+    item = OWN + job_id + b"\xa4type\xa4noop\xa4args\x80"
+    return b"\x85" + item[1:] + b"\xa3key" + bytes([0xA0 + len(key)]) + key if key else item
 
 
 class Entry(NamedTuple):
@@ -49,6 +51,10 @@ class View:
         self.tokens = len(self.of("wake"))
         self.paused = pairs(self.of("meta")).get(b"paused") == b"1"
         self.dues = [float(at) for at in self.of("delayed")[::2]]
+        self.slots = pairs(self.of("slots"))  # job id -> key
+        self.held = {key[len(PREFIX) + 6:]: set(content) for key, content in self.keys.items() if key.startswith(PREFIX + b"slots:")}
+        self.gates = {key: float(at) for at, key in zip(self.of("gates")[::2], self.of("gates")[1::2])}
+        self.parked = {}  # key -> how many
         self.places = {}
         self.ready = False
         for key, content in self.keys.items():
@@ -66,6 +72,11 @@ class View:
             self.ready = True
             for item in content:
                 self.put(item, "ready", key)
+        elif key.startswith(PREFIX + b"parked:"):
+            key_of_jobs = key.split(b":", 4)[4]
+            self.parked[key_of_jobs] = self.parked.get(key_of_jobs, 0) + len(content)
+            for item in content:
+                self.put(item, "parked", key_of_jobs)
         elif key.startswith(ACTIVE):
             for stored in content[1::2]:
                 self.put(stored[1:], "active", key[len(ACTIVE):])

@@ -23,6 +23,7 @@ class Job(NamedTuple):
 
     how: str = "ready"
     priority: int = 2
+    key: bytes = b""  # what limits go by
 
 
 class Size(NamedTuple):
@@ -39,6 +40,8 @@ class Size(NamedTuple):
     faulty: int = 1  # processes that faults may hit: with one fault, one stands for all
     waits: bool = True  # whether processes take tokens
     batch: int = 1  # how many one claim asks for, at most
+    key_running: int = 0  # how many jobs of a key may run at once; 0: as many as there are
+    changes: bool = False  # whether that limit is set anew meanwhile
 
 
 class Held(NamedTuple):
@@ -165,9 +168,9 @@ def enqueue_call(s, j, live_ones="0"):
     state = b"\xce" + bytes(4) + b"\xcd\0\0" + bytes([job.priority]) + b"\xd9\x04noop" + detail
     head = (live_ones, "0" if later else "1", "1" if later else "0")
     if later:
-        args = (*head, ID[j], state, str(NOW + LEASE), b"%d" % job.priority + item_of(ID[j]))
+        args = (*head, ID[j], state, str(NOW + LEASE), b"%d" % job.priority + item_of(ID[j], job.key))
         return Call("enqueue", args, keys=tuple(QUEUE_KEYS[:4]))
-    args = (*head, "1", ID[j], state, item_of(ID[j]))
+    args = (*head, "1", ID[j], state, item_of(ID[j], job.key))
     return Call("enqueue", args, keys=(*QUEUE_KEYS[:4], PREFIX + b"ready:" + view.PRIORITIES[job.priority]))
 
 
@@ -182,7 +185,7 @@ def enqueue(s):
             continue
         if s.size.jobs[j].how == "foreign":
             key = PREFIX + b"ready:" + view.PRIORITIES[s.size.jobs[j].priority]
-            call = Call("", ("LPUSH", key, item_of(ID[j])))
+            call = Call("", ("LPUSH", key, item_of(ID[j], s.size.jobs[j].key)))
             yield Step(f"LPUSH job {j}", call, lambda _, j=j: set_job(w, j, "live")._replace(dark=True), "foreign")
         else:
             yield Step(f"enqueue job {j}", enqueue_call(s, j), lambda _, j=j: set_job(w, j, "live"))
@@ -212,7 +215,7 @@ def register(s):
 
 
 def claim(s):
-    out = [s.world.attempts[NUMBER[i]] for i, place in s.seen.places.items() if place[0][0] in ("ready", "delayed")]
+    out = [s.world.attempts[NUMBER[i]] for i, place in s.seen.places.items() if place[0][0] in ("ready", "parked", "delayed")]
     if out and max(out) >= s.size.attempts:
         return
     for p, proc in processes(s, "up"):
@@ -331,6 +334,15 @@ def pause(s):
         yield Step("pause" if now == "1" else "resume", Call("pause", (now,)), lambda _: s.world)
 
 
+def limits_text(size):
+    return f"0 0 0 0 {size.key_running} 0 0 0" if size.key_running else ""
+
+
+def limits(s):
+    if s.size.changes:
+        yield Step("limits are set", Call("limits", (limits_text(s.size),)), lambda _: s.world)
+
+
 def tick(s):
     yield Step("a lease goes by", Call("!shift", (str(LEASE),)), lambda _: s.world, "time")
 
@@ -361,7 +373,7 @@ def deliver(s):
         yield Step(f"{label}: lost on the way", None, lambda _: landed)
 
 
-MOVES = (enqueue, start, register, claim, settle, beat, reconcile, unregister, token, wake, reap, pause, tick, jump, crash, deliver)
+MOVES = (enqueue, start, register, claim, settle, beat, reconcile, unregister, token, wake, reap, pause, limits, tick, jump, crash, deliver)
 
 
 def steps(s):
@@ -398,4 +410,6 @@ def first_world(size):
     return World(("new",) * len(size.jobs), (0,) * len(size.jobs), (Process(),) * size.processes, size.faults)
 
 
-FIRST_STATE = msgpack.packb([])
+def first_state(size):
+    keys = [["mr:{q}:meta", "hash", ["limits", limits_text(size)]]] if size.key_running else []
+    return msgpack.packb(keys, use_bin_type=False)

@@ -28,6 +28,10 @@ def worlds(depth):
         "a delayed job": alone._replace(jobs=(Job("delayed"),), kinds=("crash", "cut", "back"), pauses=more),
         "a bare LPUSH": alone._replace(jobs=(Job("foreign"),), pauses=more),
         "two jobs, given back one by one": alone._replace(jobs=(Job(), Job()), batch=2, give_back=1, settles=("done", "again"), **quiet),
+        "two jobs of a key that may run one": one._replace(
+            jobs=(Job(key=b"a"), Job(key=b"a")), kinds=("crash",), settles=("done", "again"), batch=2, key_running=1, attempts=depth, changes=True, **quiet),
+        "two jobs of a key, a connection is cut": alone._replace(
+            jobs=(Job(key=b"a"), Job(key=b"a")), kinds=("cut",), settles=("done",), key_running=1, **quiet),
         "two priorities, two consumers": Size(
             faults=0, jobs=(Job(), Job(priority=0)), attempts=depth + 1, settles=("done",), batch=2, **quiet),
     }

@@ -14,6 +14,7 @@ class Client:
     def __init__(self, stack):
         self.stack = stack
         self.excused = []  # exit codes that a test has caused on purpose
+        self.keyed, self.probes = None, set()
 
     # --- HTTP
 
@@ -34,6 +35,14 @@ class Client:
         assert status == 201, (status, body)
         return json.loads(body)["id"]
 
+    def knows_keys(self):
+        """Whether the API takes one Idempotency-Key for one job."""
+        if self.keyed is None:
+            asked = [self.stack.post_json("/v1/jobs", {"type": "noop", "args": {}}, {"idempotency-key": "the-same-twice"})[2]["id"] for _ in "ab"]
+            self.keyed = asked[0] == asked[1]
+            self.probes = set(asked)
+        return self.keyed
+
     # --- waiting: for an event that the product makes, with a limit that only a broken one reaches
 
     def until(self, check, what="the event", timeout_s=WAIT_S):
@@ -42,7 +51,7 @@ class Client:
             value = check()
             if value:
                 return value
-            assert time.monotonic() < end, f"{what} has not come within {timeout_s} s"
+            assert time.monotonic() < end, f"{what() if callable(what) else what} has not come within {timeout_s} s"
             time.sleep(0.01)
 
     def ended(self, job_id, timeout_s=WAIT_S):
@@ -109,7 +118,7 @@ class Client:
         """Keys that hold jobs: empty when all queues are quiet."""
         r = self.redis
         return {k.decode(): r.type(k).decode() for k in r.keys("mr:{*}:*")
-                if any(part in k for part in (b":ready:", b":active:", b":delayed", b":state"))}
+                if any(part in k for part in (b":ready:", b":active:", b":delayed", b":state", b":parked:", b":slots"))}
 
     def quiet(self, timeout_s=WAIT_S):
         """Waits until nothing is queued, running or delayed."""
@@ -128,9 +137,9 @@ class Client:
     def events(self, name, event):
         """The log's lines of that event, parsed."""
         found = []
-        for line in self.log(name).splitlines():
-            if line.startswith("{") and f'"{event}"' in line:
+        for number, line in enumerate(self.log(name).splitlines()):
+            if line.startswith("{") and line.endswith("}") and f'"{event}"' in line:
                 entry = json.loads(line)
                 if entry.get("event") == event:
-                    found.append(entry)
+                    found.append({**entry, "line": number})
         return found

@@ -3,19 +3,27 @@
     load = Load(stack, jobs, connections=16)
     with load: ...break something...          # runs in a thread; leaving waits until every job was acknowledged
     load.acked                                # {id: tag}
-    load.sent                                 # tags of all jobs that left, acknowledged or not
+    load.sends                                # {tag: how often it left and may have been taken}
+    load.stop()                               # no new jobs; those under way are still brought to their end
 
-Each job carries a tag of its own in its payload. A job that was refused, or whose connection broke, is sent again; one
-that was cut off in the middle may then have been taken twice, which is why rows are known by their tag.
+A job's "expect" is not sent: it is the state in which the job has to end, where that is not succeeded.
+
+Each job carries a tag of its own in its payload. A job that was refused, or whose connection broke, is sent again under
+the same Idempotency-Key; where the API knows no such keys, one that was cut off in the middle may then have been taken twice, which is
+why rows are known by their tag.
 """
 
 import asyncio
+import itertools
 import json
 import threading
 import time
 
 RETRY_S = 0.05
 LIMIT_S = 120
+ANSWER_S = 30
+REFUSALS = (429, 503)
+UNSURE = b"may have been taken"  # what the API says where it does not know; all else that it refuses was not taken
 
 
 def noops(n, **args):
@@ -23,12 +31,23 @@ def noops(n, **args):
 
 
 class Load:
-    def __init__(self, stack, jobs, connections=16, rate=None):
-        self.port = int(stack.url.rsplit(":", 1)[1])
-        self.jobs, self.connections, self.rate = iter(jobs), connections, rate
-        self.acked, self.sent, self.refused, self.cut, self.answers = {}, set(), 0, 0, {}
-        self.next_tag, self.began, self.broken = 0, None, None
+    numbers = itertools.count()  # tags and keys of no two loads are the same
+
+    def __init__(self, stack, jobs, connections=16, rate=None, port=None):
+        self.port = port or int(stack.url.rsplit(":", 1)[1])
+        self.jobs, self.connections, self.rate, self.name = iter(jobs), connections, rate, f"{next(self.numbers)}-"
+        self.acked, self.acked_at, self.sends, self.due, self.expected = {}, {}, {}, {}, {}
+        self.refused, self.cut, self.answers = 0, 0, {}
+        self.next_tag, self.began, self.broken, self.stopped = 0, None, None, False
         self.thread = threading.Thread(target=self.run)
+
+    @property
+    def unknown(self):
+        """How many sends had no certain outcome."""
+        return sum(self.sends.values()) - len(self.acked)
+
+    def stop(self):
+        self.stopped = True
 
     # --- the thread
 
@@ -38,6 +57,8 @@ class Load:
         return self
 
     def __exit__(self, *error):
+        if any(error):
+            self.stop()
         self.thread.join()
         if self.broken and not any(error):
             raise self.broken
@@ -54,11 +75,14 @@ class Load:
     # --- one connection
 
     def take(self):
-        job = next(self.jobs, None)
+        job = None if self.stopped else next(self.jobs, None)
         if job is None:
             return None, None
-        tag = f"t{self.next_tag}"
+        tag = f"{self.name}{self.next_tag}"
         self.next_tag += 1
+        job = dict(job)
+        self.expected[tag] = job.pop("expect", "succeeded")
+        self.due[tag] = time.time() + job.get("delay_ms", 0) / 1000
         if job["type"] == "noop":
             job = {**job, "args": {**job["args"], "payload": tag}}
         else:
@@ -77,32 +101,44 @@ class Load:
         if link:
             link[1].close()
 
+    def request(self, tag, body):
+        return (f"POST /v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nidempotency-key: {tag}\r\n"
+                f"content-length: {len(body)}\r\n\r\n").encode() + body
+
+    async def ask(self, link, tag, body):
+        """(link, status, answer); status 0: it was cut off."""
+        try:
+            link = link or await asyncio.open_connection("127.0.0.1", self.port)
+            self.sends[tag] = self.sends.get(tag, 0) + 1
+            link[1].write(self.request(tag, body))
+            status, head, answer = await asyncio.wait_for(self.reply(link[0]), ANSWER_S)
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+            if link:
+                link[1].close()
+            return None, 0, b""
+        if b"connection: close" in head.lower():
+            link[1].close()
+            link = None
+        return link, status, answer
+
     async def until_acked(self, link, tag, body):
         end = time.monotonic() + LIMIT_S
-        request = (f"POST /v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
         while True:
             assert time.monotonic() < end, f"job {tag} was not taken within {LIMIT_S} s; answers so far: {self.answers}"
-            try:
-                link = link or await asyncio.open_connection("127.0.0.1", self.port)
-                self.sent.add(tag)
-                link[1].write(request)
-                status, head, answer = await asyncio.wait_for(self.reply(link[0]), 30)
-            except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+            link, status, answer = await self.ask(link, tag, body)
+            if status == 0:
                 self.cut += 1
-                if link:
-                    link[1].close()
-                link = None
-                await asyncio.sleep(RETRY_S)
-                continue
-            self.answers[status] = self.answers.get(status, 0) + 1
-            if b"connection: close" in head.lower():
-                link[1].close()
-                link = None
+            else:
+                self.answers[status] = self.answers.get(status, 0) + 1
             if status == 202:
-                self.acked[json.loads(answer)["id"]] = tag
+                job_id = json.loads(answer)["id"]
+                self.acked[job_id] = tag
+                self.acked_at[job_id] = time.time()
                 return link
-            assert status == 503, (status, answer)
-            self.refused += 1
+            assert status in (0, *REFUSALS), (status, answer)
+            if status in REFUSALS:
+                self.refused += 1
+                self.sends[tag] -= UNSURE not in answer
             await asyncio.sleep(RETRY_S)
 
     @staticmethod

@@ -59,11 +59,32 @@ class Raw:
             assert name.lower() not in headers, f"{name} stands twice"
             headers[name.lower()] = value.strip()
         status = int(status)
+        if headers.get("transfer-encoding") == "chunked" and not head:
+            return Answer(status, headers, self.chunks())
         length = 0 if head or status in (100, 204, 304) else int(headers["content-length"])
         while len(self.rest) < length:
             assert self.more(), "closed in the middle of an answer"
         body, self.rest = self.rest[:length], self.rest[length:]
         return Answer(status, headers, body)
+
+    def take(self, end):
+        """What comes before end, which is dropped."""
+        while end not in self.rest:
+            assert self.more(), "closed in the middle of an answer"
+        found, self.rest = self.rest.split(end, 1)
+        return found
+
+    def chunks(self):
+        body = b""
+        while True:
+            length = int(self.take(b"\r\n"), 16)
+            while len(self.rest) < length + 2:
+                assert self.more(), "closed in the middle of a chunk"
+            body += self.rest[:length]
+            assert self.rest[length:length + 2] == b"\r\n"
+            self.rest = self.rest[length + 2:]
+            if length == 0:
+                return body
 
     def ask(self, data, **kw):
         self.send(data)

@@ -10,7 +10,8 @@ class Receiver:
     """answers[path] is a list of (status, headers) for the first, second, ... request to that path; the last one
     stays. "hang" never answers, "cut" closes the connection. A path that is not named answers 204."""
 
-    def __init__(self):
+    def __init__(self, keep_alive=True):
+        self.keep_alive = keep_alive
         self.got, self.answers, self.lock, self.free = [], {}, threading.Lock(), threading.Event()
         outer = self
 
@@ -55,6 +56,8 @@ class Receiver:
         request.send_response(status)
         for name, value in headers.items():
             request.send_header(name, value)
+        if not self.keep_alive:
+            request.send_header("connection", "close")
         if status != 204:
             request.send_header("content-length", "0")
         request.end_headers()

@@ -262,6 +262,60 @@ static void a_token_that_cannot_be_used_goes_to_another(void **state)
     world_done(&w);
 }
 
+static void a_consumer_claims_no_more_than_its_owner_allows(void **state)
+{
+    struct world w;
+    struct eater e = {0};
+    struct taken t = {0};
+
+    (void)state;
+    begin(&w);
+    for (unsigned n = 0; n < 10; n++)
+        PUT(&w, &t, .number = n);
+    turn_until_count(&w, &t.ok, 10);
+    world_eater(&w, &e, (struct eater_options){.room = 10, .asks = true});
+    turn_until_count(&w, &e.asked, 1);
+    breathe(&w);
+    assert_int_equal(e.n, 0);
+    assert_false(consumer_look(e.c).dry); /* nobody has looked yet */
+    e.allow = 3;
+    consumer_set_room(e.c, 10);
+    turn_until_claims(&w, &e, 3);
+    e.allow = 0;
+    breathe(&w);
+    assert_int_equal(e.n, 3);
+    assert_false(consumer_look(e.c).dry);
+    e.allow = 100;
+    consumer_set_room(e.c, 10);
+    turn_until_claims(&w, &e, 10);
+    turn_until_waiting(&w, 1);
+    assert_true(consumer_look(e.c).dry);
+    assert_int_equal(consumer_look(e.c).asked, 0);
+    assert_true(e.looked > 0);
+    world_done(&w);
+}
+
+static void a_token_that_may_not_be_used_goes_to_another(void **state)
+{
+    struct world w;
+    struct eater denied = {.allow = 1}, idle = {0};
+    struct taken t = {0};
+
+    (void)state;
+    begin(&w);
+    world_eater(&w, &denied,
+                (struct eater_options){.room = 1, .instance = "denied", .asks = true});
+    turn_until_waiting(&w, 1);
+    denied.allow = 0;
+    world_eater(&w, &idle, (struct eater_options){.room = 1, .instance = "idle"});
+    turn_until_waiting(&w, 2);
+    PUT(&w, &t, .number = 1);
+    turn_until_claims(&w, &idle, 1);
+    assert_int_equal(denied.n, 0);
+    assert_false(consumer_look(denied.c).dry); /* it looks when it may */
+    world_done(&w);
+}
+
 static void a_quiet_consumer_claims_nothing_and_takes_no_token(void **state)
 {
     struct world w;
@@ -391,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup(settlements_of_one_turn_share_calls, flush),
         cmocka_unit_test_setup(progress_is_seen_while_the_job_runs, flush),
         cmocka_unit_test_setup(a_token_that_cannot_be_used_goes_to_another, flush),
+        cmocka_unit_test_setup(a_consumer_claims_no_more_than_its_owner_allows, flush),
+        cmocka_unit_test_setup(a_token_that_may_not_be_used_goes_to_another, flush),
         cmocka_unit_test_setup(a_quiet_consumer_claims_nothing_and_takes_no_token, flush),
         cmocka_unit_test_setup(closing_settles_what_was_said_and_gives_back_the_rest, flush),
         cmocka_unit_test_setup(it_may_be_closed_from_inside_a_claim, flush),

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "shared/json.h"
+#include "tests/fuzz/json_oracle.h"
 
 #define DEPTH 8
 
@@ -71,6 +72,8 @@ static const struct {
     {IN("{\"a\":1,\n \"\\u0061\":2}"), "line 2, column 9", "duplicate"},
     {IN("[1] 2"), "column 5", "end of file expected"},
     {IN("[1]\0"), "column 4", "end of file expected"},
+    {IN("[1\0]"), "column 3", "']' expected"},
+    {IN("[null\0]"), "column 6", "']' expected"},
     {IN("{}{}"), "column 3", "end of file expected"},
     {IN("[1,]"), "column 4", "unexpected token"},
     {IN("{\"a\":1,}"), "column 8", "expected"},
@@ -143,6 +146,174 @@ static void a_hundred_thousand_brackets_are_refused_without_recursion(void **sta
     assert_int_equal(json_to_msgpack(buf_slice(&in), 32, &out, NULL), ERR_MALFORMED);
     buf_done(&in);
     buf_done(&out);
+}
+
+static void check_against_jansson(struct slice json)
+{
+    struct fault why = {0};
+    struct buf mp = {0};
+    enum err e = json_to_msgpack(json, 32, &mp, &why);
+
+    oracle_compare(json, e, buf_slice(&mp), &why);
+    buf_done(&mp);
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Pieces of which JSON, and what is nearly JSON, is made. */
+static const char *const pieces[] = {
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\"a\"",
+    "\"b\":",
+    "\\",
+    "\\u0041",
+    "\\ud83d",
+    "\\ude00",
+    "\\u0000",
+    "\\n",
+    "\\x",
+    "\xc3\xa9",
+    "\xf0\x9f\x98\x80",
+    "\xff",
+    "\xed\xa0\x80",
+    "0",
+    "-",
+    "12",
+    ".5",
+    "e9",
+    "E+",
+    "1e400",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "true",
+    "nul",
+    "null",
+    "false",
+    " ",
+    "\n",
+    "\t",
+    "\x01",
+    "\x7f",
+    "/",
+};
+
+static void random_texts_are_taken_and_refused_as_jansson_does(void **state)
+{
+    uint64_t seed = 88172645463325252u;
+    struct buf text = {0};
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        size_t n = next_random(&seed) % 12;
+
+        buf_clear(&text);
+        for (size_t k = 0; k < n; k++)
+            buf_add_str(&text, pieces[next_random(&seed) % COUNT_OF(pieces)]);
+        check_against_jansson(buf_slice(&text));
+    }
+    buf_done(&text);
+}
+
+static void one_wrong_byte_in_a_job_is_found_where_jansson_finds_it(void **state)
+{
+    static const char job[] = "{\"type\":\"image\", \"args\" : "
+                              "{\"source\":{\"path\":\"/a/\\u00e9\\ud83d\\ude00 b\\\"\"},\n"
+                              "  "
+                              "\"outputs\":[{\"name\":\"\xc3\xa9t\xc3\xa9\",\"quality\":80,"
+                              "\"x\":-0.5e-3},{},[],null,true]},"
+                              "\"delay_ms\":9007199254740993}";
+    static const char wrong[] = "\"\\{}[]:,0-.eE+ \n\x01\x80\xc3u\0";
+    char text[sizeof job];
+
+    (void)state;
+    for (size_t i = 0; i + 1 < sizeof job; i++) {
+        check_against_jansson(slice_of(job, i)); /* cut short */
+        for (size_t k = 0; k + 1 < sizeof wrong; k++) {
+            memcpy(text, job, sizeof job);
+            text[i] = wrong[k];
+            check_against_jansson(slice_of(text, sizeof job - 1));
+        }
+    }
+}
+
+static void lengths_are_encoded_as_short_as_they_can_be(void **state)
+{
+    static const size_t lengths[] = {0,  1,  7,   8,   9,     15,    16,   17,
+                                     31, 32, 255, 256, 65535, 65536, 70000};
+    struct buf text = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        buf_clear(&text);
+        buf_add_char(&text, '"');
+        for (size_t k = 0; k < lengths[i]; k++)
+            buf_add_char(&text, 'x');
+        buf_add_str(&text, "\"");
+        check_against_jansson(buf_slice(&text));
+        buf_truncate(&text, text.len - 1);
+        buf_add_str(&text, "\\u00e9\""); /* the same with an escape */
+        check_against_jansson(buf_slice(&text));
+        buf_clear(&text);
+        buf_add_str(&text, "[[");
+        for (size_t k = 0; k < lengths[i]; k++)
+            buf_add_str(&text, k == 0 ? "1" : ",1");
+        buf_add_str(&text, "]]");
+        check_against_jansson(buf_slice(&text));
+    }
+    buf_done(&text);
+}
+
+static void objects_may_have_64_members_and_no_more(void **state)
+{
+    struct buf text = {0}, mp = {0};
+    struct fault why;
+
+    (void)state;
+    buf_add_str(&text, "{\"k0\":{");
+    for (int i = 1; i <= JSON_MEMBERS_MAX; i++)
+        buf_addf(&text, "%s\"k%d\":%d", i == 1 ? "" : ",", i, i);
+    buf_add_str(&text, "},\"again\":{\"k1\":1}}");
+    check_against_jansson(buf_slice(&text));
+    assert_int_equal(json_to_msgpack(buf_slice(&text), 2, &mp, &why), ERR_OK);
+    buf_clear(&text);
+    buf_clear(&mp);
+    for (int i = 0; i <= JSON_MEMBERS_MAX; i++)
+        buf_addf(&text, "%c\"k%d\":%d", i == 0 ? '{' : ',', i, i);
+    buf_add_char(&text, '}');
+    assert_int_equal(json_to_msgpack(buf_slice(&text), 2, &mp, &why), ERR_MALFORMED);
+    assert_non_null(strstr(why.text, "more than 64 members"));
+    assert_int_equal(mp.len, 0);
+    buf_done(&text);
+    buf_done(&mp);
+}
+
+static void a_real_may_have_any_number_of_digits(void **state)
+{
+    struct buf text = {0};
+
+    (void)state;
+    for (int digits = 50; digits < 80; digits++) {
+        buf_clear(&text);
+        buf_add_str(&text, "[0.");
+        for (int i = 0; i < digits; i++)
+            buf_add_char(&text, (char)('1' + i % 9));
+        buf_add_str(&text, "]");
+        check_against_jansson(buf_slice(&text));
+    }
+    buf_done(&text);
 }
 
 static void a_buffer_without_room_fails_and_keeps_what_it_held(void **state)
@@ -289,6 +460,11 @@ int main(void)
         cmocka_unit_test(strict_json_becomes_msgpack_and_comes_back),
         cmocka_unit_test(what_is_not_strict_json_is_refused_with_place_and_rule),
         cmocka_unit_test(a_hundred_thousand_brackets_are_refused_without_recursion),
+        cmocka_unit_test(random_texts_are_taken_and_refused_as_jansson_does),
+        cmocka_unit_test(one_wrong_byte_in_a_job_is_found_where_jansson_finds_it),
+        cmocka_unit_test(lengths_are_encoded_as_short_as_they_can_be),
+        cmocka_unit_test(objects_may_have_64_members_and_no_more),
+        cmocka_unit_test(a_real_may_have_any_number_of_digits),
         cmocka_unit_test(a_buffer_without_room_fails_and_keeps_what_it_held),
         cmocka_unit_test(msgpack_that_json_cannot_say_is_written_as_near_as_it_can),
         cmocka_unit_test(every_double_reads_back_equal),

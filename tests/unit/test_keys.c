@@ -60,12 +60,30 @@ static void a_name_that_would_spoil_a_key_is_refused(void **state)
     assert_int_equal(keys_init(&k, too_long, &f), ERR_MALFORMED);
 }
 
+static void schedules_have_four_more_in_the_same_slot(void **state)
+{
+    static const char *const want[] = {"mr:{image}:schedules", "mr:{image}:schedules:jobs",
+                                       "mr:{image}:schedules:past", "mr:{image}:ticks"};
+    struct schedule_keys k;
+    struct queue_keys plain;
+
+    (void)state;
+    assert_int_equal(keys_init(&plain, "image", NULL), ERR_OK);
+    assert_int_equal(keys_init_schedules(&k, "image", NULL), ERR_OK);
+    for (size_t i = 0; i < QUEUE_KEYS; i++)
+        assert_true(slice_eq(k.key[i], plain.key[i]));
+    for (size_t i = 0; i < COUNT_OF(want); i++)
+        assert_true(slice_is(k.key[QUEUE_KEYS + i], want[i]));
+    assert_int_equal(keys_init_schedules(&k, "No", NULL), ERR_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_keys_are_those_of_the_protocol),
         cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(a_name_that_would_spoil_a_key_is_refused),
+        cmocka_unit_test(schedules_have_four_more_in_the_same_slot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

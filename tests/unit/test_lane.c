@@ -24,6 +24,14 @@ static void queues_are_read_from_one_line(void **state)
     assert_true(lanes[1].pixels);
     assert_string_equal(lanes[2].queue, "notify");
     assert_int_equal(lanes[2].slots, 10000);
+    assert_int_equal(lanes[2].weight, 1);
+    assert_int_equal(lanes_parse("critical:5,low:1000=20", 7, lanes, &n, &why), ERR_OK);
+    assert_string_equal(lanes[0].queue, "critical");
+    assert_int_equal(lanes[0].weight, 5);
+    assert_int_equal(lanes[0].slots, 7);
+    assert_string_equal(lanes[1].queue, "low");
+    assert_int_equal(lanes[1].weight, 1000);
+    assert_int_equal(lanes[1].slots, 20);
     assert_int_equal(lanes_parse("a.b-c_9", 7, lanes, &n, &why), ERR_OK);
     assert_int_equal(n, 1);
     assert_int_equal(lanes[0].slots, 7);
@@ -49,6 +57,12 @@ static void what_names_no_queue_is_told(void **state)
         {"a=4x", "4x slots are out of range"},
         {"a=99999999999", "slots must be a number"},
         {"a=1=2", "slots are out of range"},
+        {"a:", "weights must be a number from 1 to 1000"},
+        {"a:0", "0 weights are out of range, 1 to 1000"},
+        {"a:1001", "1001 weights are out of range"},
+        {"a:1:2", "weights are out of range"},
+        {"a=4:2", "slots are out of range"},
+        {":3", "is no queue name"},
         {"a,b,a", "a is named twice"},
         {"a=1,a=2", "a is named twice"},
     };

@@ -249,6 +249,85 @@ static void closing_cancels_what_is_held_and_waits_for_what_is_under_way(void **
     assert_answer(server, "SELECT count(*) FROM jobs", want);
 }
 
+/* --- what may not be written (any more) ---------------------------------------------------------------- */
+
+struct asked {
+    struct record r;
+    enum ledger_leave leave;
+    unsigned times;
+};
+
+static enum ledger_leave on_asked(const void *arg)
+{
+    struct asked *a = (struct asked *)(uintptr_t)arg;
+
+    a->times++;
+    return a->leave;
+}
+
+static void record_asking(struct ledger_rig *lr, uint32_t n, enum ledger_leave leave,
+                          struct asked *a)
+{
+    struct ledger_outcome o = outcome_of(n, JOB_SUCCEEDED, 1);
+
+    *a = (struct asked){.leave = leave};
+    o.leave = on_asked;
+    assert_int_equal(ledger_record(lr->ledger, &o, record_on_answer, a), ERR_OK);
+}
+
+static void an_outcome_is_asked_before_it_goes_out(void **state)
+{
+    struct ledger_rig lr;
+    struct asked dropped, doubtful, sure;
+
+    (void)state;
+    open_rig(&lr, NULL);
+    record_asking(&lr, 1, LEDGER_DROP, &dropped);
+    record_asking(&lr, 2, LEDGER_WAIT, &doubtful);
+    record_asking(&lr, 3, LEDGER_WRITE, &sure);
+    ledger_rig_wait(&lr, &dropped.r);
+    assert_int_equal(dropped.r.err, ERR_CANCELED);
+    while (doubtful.times < 3)
+        rig_turn(&lr.rig);
+    assert_int_equal(doubtful.r.calls, 0);
+    assert_int_equal(ledger_held(lr.ledger), 2);
+    assert_answer(server, "SELECT count(*) FROM jobs", "0");
+    doubtful.leave = LEDGER_WRITE;
+    ledger_rig_wait(&lr, &doubtful.r);
+    ledger_rig_wait(&lr, &sure.r);
+    assert_true(doubtful.r.applied && sure.r.applied);
+    assert_answer(server, "SELECT count(*) FROM jobs", "2");
+    ledger_rig_close(&lr);
+}
+
+static void what_was_held_while_postgres_was_away_is_asked_when_it_is_back(void **state)
+{
+    struct ledger_rig lr;
+    struct record first;
+    struct ledger_outcome o = outcome_of(9, JOB_SUCCEEDED, 1);
+    struct asked held;
+
+    (void)state;
+    open_rig(&lr, NULL);
+    first = record_and_wait(&lr, &o);
+    assert_int_equal(first.err, ERR_OK);
+    pgserver_kill(server);
+    while (pg_is_up(lr.rig.pg))
+        rig_turn(&lr.rig);
+    record_asking(&lr, 1, LEDGER_WRITE, &held);
+    for (struct fault trouble = {.err = ERR_OK}; trouble.err == ERR_OK;) {
+        rig_turn(&lr.rig);
+        ledger_trouble(lr.ledger, &trouble);
+    }
+    assert_int_equal(held.times, 0);
+    held.leave = LEDGER_DROP;
+    pgserver_start(server);
+    ledger_rig_wait(&lr, &held.r);
+    assert_int_equal(held.r.err, ERR_CANCELED);
+    assert_answer(server, "SELECT count(*) FROM jobs WHERE id::text LIKE '%00000001'", "0");
+    ledger_rig_close(&lr);
+}
+
 /* --- when PostgreSQL is not well ----------------------------------------------------------------------- */
 
 #define STREAM 20000
@@ -365,6 +444,8 @@ int main(void)
         cmocka_unit_test(two_ledgers_with_the_same_jobs_do_not_deadlock),
         cmocka_unit_test(no_more_is_held_than_the_limit),
         cmocka_unit_test(closing_cancels_what_is_held_and_waits_for_what_is_under_way),
+        cmocka_unit_test(an_outcome_is_asked_before_it_goes_out),
+        cmocka_unit_test(what_was_held_while_postgres_was_away_is_asked_when_it_is_back),
         cmocka_unit_test(killing_postgresql_loses_and_doubles_nothing),
         cmocka_unit_test(without_a_schema_outcomes_are_held_until_there_is_one),
     };

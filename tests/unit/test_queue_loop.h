@@ -16,6 +16,7 @@ struct seen {
     struct uuid id;
     uint32_t attempt, excused;
     enum job_priority priority;
+    bool cancelled;
     size_t item_len;
 };
 
@@ -23,23 +24,40 @@ struct eater {
     struct consumer *c;
     struct seen seen[SEEN_MAX]; /* the last claims */
     size_t n;                   /* all claims */
-    unsigned lost, states;
+    unsigned lost, states, cancels;
+    struct uuid cancelled; /* the last */
     bool ready, closed, any;
     char why[128];
     void (*on_claim)(struct eater *e, const struct claim *claim); /* may be NULL */
     void *arg;
+    size_t allow, asked; /* what it may claim, when it is asked; and how often it was */
+    unsigned looked;
 };
 
 HELPER void on_eater_claim(void *arg, const struct claim *claim)
 {
     struct eater *e = arg;
 
-    e->seen[e->n % SEEN_MAX] = (struct seen){claim->id, claim->attempt, claim->excused,
-                                             claim->priority, claim->item.len};
+    e->seen[e->n % SEEN_MAX] =
+        (struct seen){claim->id,       claim->attempt,   claim->excused,
+                      claim->priority, claim->cancelled, claim->item.len};
     e->n++;
     e->any = true;
     if (e->on_claim != NULL)
         e->on_claim(e, claim);
+}
+
+HELPER size_t on_eater_want(void *arg, size_t want)
+{
+    struct eater *e = arg;
+
+    e->asked++;
+    return want < e->allow ? want : e->allow;
+}
+
+HELPER void on_eater_looked(void *arg)
+{
+    ((struct eater *)arg)->looked++;
 }
 
 HELPER void on_eater_lost(void *arg)
@@ -54,6 +72,14 @@ HELPER void on_eater_state(void *arg, bool ready, const char *why)
     e->ready = ready;
     e->states++;
     (void)snprintf(e->why, sizeof e->why, "%s", why);
+}
+
+HELPER void on_eater_cancel(void *arg, const struct uuid *id)
+{
+    struct eater *e = arg;
+
+    e->cancels++;
+    e->cancelled = *id;
 }
 
 HELPER void on_eater_closed(void *arg)
@@ -165,6 +191,8 @@ struct eater_options {
     const char *url, *instance, *queue;
     uint32_t beat_ms, lease_ms;
     size_t room;
+    bool asks; /* what it may claim (eater.allow) */
+    struct redis_sub *sub;
 };
 
 HELPER void world_eater(struct world *w, struct eater *e, struct eater_options opt)
@@ -178,12 +206,16 @@ HELPER void world_eater(struct world *w, struct eater *e, struct eater_options o
         .lease_ms = opt.lease_ms,
         .info_slots = 7,
         .info_version = "9.9",
+        .sub = opt.sub,
     };
     const struct consumer_events ev = {
         .arg = e,
         .on_claim = on_eater_claim,
         .on_lost = on_eater_lost,
         .on_state = on_eater_state,
+        .on_want = opt.asks ? on_eater_want : NULL,
+        .on_looked = on_eater_looked,
+        .on_cancel = on_eater_cancel,
     };
     struct fault f = {0};
 

@@ -157,7 +157,7 @@ static void a_stored_result_that_makes_no_sense_is_a_fault(void **state)
         "{\"outputs\":[" OUTPUT("00") "]}",
         "{\"outputs\":[" OUTPUT(
             "../../../../../../../../../../../../../../../../../../../etc/pass") "]}",
-        "{\"outputs\":[{\"name\":\"n\",\"format\":\"tiff\",\"sha256\":\"" SHA "\"}]}",
+        "{\"outputs\":[{\"name\":\"n\",\"format\":\"bmp\",\"sha256\":\"" SHA "\"}]}",
         "{\"outputs\":[{\"format\":\"png\",\"sha256\":\"" SHA "\"}]}",
     };
 

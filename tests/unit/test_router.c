@@ -71,7 +71,7 @@ static void a_path_that_is_nearly_right_is_wrong(void **state)
         "/v1/jobs/x/outputs",
         "/v1/jobs/x/outputs/",
         "/v1/jobs/x/outputs/a/b",
-        "/v1/queues/image",
+        "/v1/queues/image/depth",
     };
     struct request rq;
     char allow[64];

@@ -16,7 +16,7 @@ static void every_type_is_found_by_its_name(void **state)
     const struct spec_type *all = spec_table(&n);
 
     (void)state;
-    assert_int_equal(n, 4);
+    assert_int_equal(n, 5);
     for (size_t i = 0; i < n; i++) {
         assert_ptr_equal(spec_find(all[i].name), &all[i]);
         assert_true(job_name_is_valid(slice_str(all[i].name)));
@@ -25,6 +25,7 @@ static void every_type_is_found_by_its_name(void **state)
         assert_in_range(all[i].default_timeout_ms, 1, JOB_TIMEOUT_MAX);
     }
     assert_string_equal(spec_find("image")->default_queue, "image");
+    assert_string_equal(spec_find("image.info")->default_queue, "image");
     assert_string_equal(spec_find("webhook")->default_queue, "notify");
     assert_string_equal(spec_find("email")->default_queue, "notify");
     assert_string_equal(spec_find("noop")->default_queue, "default");
@@ -37,7 +38,8 @@ static void every_type_is_found_by_its_name(void **state)
 static void noop_takes_what_it_says(void **state)
 {
     static const char known[] =
-        "is not a known field; known here: payload, work_ms, fail_attempts, fail_final";
+        "is not a known field; known here: payload, work_ms, fail_attempts, fail_final, "
+        "clock";
     static const struct row rows[] = {
         {"{}", NULL, NULL},
         {"{\"payload\": [1, {\"a\": null}], \"work_ms\": 60000, \"fail_attempts\": 100, "
@@ -52,6 +54,7 @@ static void noop_takes_what_it_says(void **state)
         {"{\"work_ms\": 4294967297}", "/args/work_ms", "must be an integer from 0 to 60000"},
         {"{\"fail_attempts\": 101}", "/args/fail_attempts", "must be an integer from 0 to 100"},
         {"{\"fail_final\": 1}", "/args/fail_final", "must be true or false"},
+        {"{\"clock\": 1}", "/args/clock", "must be true or false"},
         {"{\"sleep\": 1}", "/args/sleep", known},
         {"{\"a/b~c\": 1}", "/args/a~1b~0c", known},
         {"{\"\": 1}", "/args/", known},
@@ -67,11 +70,13 @@ static void noop_is_read(void **state)
     struct doc d;
 
     (void)state;
-    doc_open(&d, "{\"work_ms\": 7, \"fail_attempts\": 2, \"fail_final\": true}");
+    doc_open(&d,
+             "{\"work_ms\": 7, \"fail_attempts\": 2, \"fail_final\": true, \"clock\": true}");
     assert_int_equal(spec_noop_parse(&d.root, "/args", &noop, NULL), ERR_OK);
     assert_int_equal(noop.work_ms, 7);
     assert_int_equal(noop.fail_attempts, 2);
     assert_true(noop.fail_final);
+    assert_true(noop.clock);
     doc_close(&d);
 }
 

@@ -52,6 +52,24 @@ static const struct {
       .text = SLICE_LIT("no")},
      SLICE_LIT(HEAD("\x04") COUNTS "\x01\xd9\x01"
                                    "a\x92\xcf\0\0\0\0\0\0\0\x01\xd9\x02no")},
+    {{.state = JOB_CANCELLED,
+      .since_ms = 0x18f00000001,
+      .attempt = 0x102,
+      .excused = 3,
+      .priority = JOB_PRIORITY_HIGH,
+      .type = SLICE_LIT("a")},
+     SLICE_LIT(HEAD("\x07") COUNTS "\x01\xd9\x01"
+                                   "a\xc0")},
+    {{.state = JOB_CANCELLED,
+      .since_ms = 0x18f00000001,
+      .attempt = 0x102,
+      .excused = 3,
+      .priority = JOB_PRIORITY_HIGH,
+      .type = SLICE_LIT("a"),
+      .consumer = SLICE_LIT("h:1:a"),
+      .text = SLICE_LIT("")},
+     SLICE_LIT(HEAD("\x07") COUNTS "\x01\xd9\x01"
+                                   "a\x93\xd9\x05h:1:a\x00\xd9\x00")},
 };
 
 static void each_state_has_the_bytes_of_the_protocol(void **state)

@@ -82,12 +82,36 @@ static void text_is_characters_to_the_end(void **state)
         assert_int_equal(utf8_is_text(table[i].s), table[i].want);
 }
 
+static void one_byte_is_judged_alike_wherever_it_stands(void **state)
+{
+    char text[40];
+
+    (void)state;
+    for (size_t len = 1; len <= sizeof text; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(text, '\x01', sizeof text); /* the smallest: a borrow goes furthest */
+                text[at] = (char)byte;
+                assert_int_equal(utf8_is_text(slice_of(text, len)), byte > 0 && byte < 0x80);
+            }
+        }
+    }
+    for (size_t at = 0; at + 2 <= sizeof text; at++) {
+        memset(text, '\x7f', sizeof text);
+        memcpy(text + at, "\xc3\xa9", 2);
+        assert_true(utf8_is_text(slice_of(text, sizeof text)));
+        text[at + 1] = 'x';
+        assert_false(utf8_is_text(slice_of(text, sizeof text)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_point_is_a_character_except_surrogates),
         cmocka_unit_test(nothing_else_is_a_character),
         cmocka_unit_test(text_is_characters_to_the_end),
+        cmocka_unit_test(one_byte_is_judged_alike_wherever_it_stands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

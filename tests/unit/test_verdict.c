@@ -11,6 +11,32 @@
 #define BASE 1000u
 #define CAP  60000u
 
+static void what_is_to_be_cancelled_ends_so_unless_it_has_succeeded(void **state)
+{
+    static const struct {
+        enum err err;
+        bool released;
+        enum verdict_kind want;
+    } table[] = {
+        {ERR_OK, false, VERDICT_SUCCEEDED},       {ERR_CANCELED, false, VERDICT_CANCELLED},
+        {ERR_CANCELED, true, VERDICT_CANCELLED},  {ERR_TIMEOUT, false, VERDICT_CANCELLED},
+        {ERR_REJECTED, false, VERDICT_CANCELLED}, {ERR_EXPIRED, false, VERDICT_CANCELLED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_int_equal(verdict_of(&(struct attempt_end){.err = table[i].err,
+                                                          .released = table[i].released,
+                                                          .cancelled = true,
+                                                          .attempt = 1,
+                                                          .max_attempts = 5,
+                                                          .retry_after_ms = -1})
+                             .kind,
+                         table[i].want);
+    assert_int_equal(verdict_state(VERDICT_CANCELLED), JOB_CANCELLED);
+    assert_int_equal(verdict_state(VERDICT_EXPIRED), JOB_EXPIRED);
+}
+
 static void an_end_leads_to_its_verdict(void **state)
 {
     static const struct {
@@ -38,6 +64,7 @@ static void an_end_leads_to_its_verdict(void **state)
         {"final: forbidden", ERR_FORBIDDEN, false, 1, 0, 100, VERDICT_DEAD},
         {"final: too big", ERR_TOO_BIG, false, 1, 0, 100, VERDICT_DEAD},
         {"final: unsupported", ERR_UNSUPPORTED, false, 1, 0, 100, VERDICT_DEAD},
+        {"too late", ERR_EXPIRED, false, 1, 0, 100, VERDICT_EXPIRED},
         {"not understood", ERR_INTERNAL, false, 1, 0, 2, VERDICT_RETRY},
         {"stopped, but not by a drain", ERR_CANCELED, false, 1, 0, 2, VERDICT_RETRY},
         {"out of memory", ERR_NOMEM, false, 1, 0, 2, VERDICT_RETRY},
@@ -149,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_end_leads_to_its_verdict),
+        cmocka_unit_test(what_is_to_be_cancelled_ends_so_unless_it_has_succeeded),
         cmocka_unit_test(the_wait_grows_with_the_attempts_that_count),
         cmocka_unit_test(a_job_may_have_a_policy_of_its_own),
         cmocka_unit_test(a_verdict_is_a_state_of_the_job),

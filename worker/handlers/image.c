@@ -1,4 +1,4 @@
-/* image: one source, several outputs from one decode.
+/* image: one source, several outputs from one decode; image.info: what is to be said of a source.
  *
  *     locate --> fetch --> recall --> reuse --> render --> store --> remember --> finish
  *        |         |         |          |\         |         |           |
@@ -35,14 +35,16 @@ struct image {
     struct result_visit *visit; /* NULL: the memory is not asked, or has answered for good */
     bool asking;
     struct buf recalled;
+    char *marks[SPEC_IMAGE_MARKS_MAX]; /* of watermarks */
     struct render_ticket *ticket;
     struct blob_item *files; /* one per output, in the report's order */
     size_t n;
     struct image_meta {
         char name[JOB_NAME_MAX + 1];
         enum image_format format;
-        uint32_t width, height;
+        uint32_t width, height, frames, quality;
     } * meta;
+    struct wire_info *info; /* NULL: nobody asked */
     enum image_format source_format;
     uint32_t source_width, source_height, render_ms, cpu_ms;
     uint64_t peak_rss;
@@ -64,16 +66,48 @@ static struct image *image_of(struct flow *f)
 
 /* --- locate ------------------------------------------------------------------------------------- */
 
-static enum err locate_upload(struct image *im)
+static enum err locate_upload(struct image *im, const struct image_source *from, const char *at,
+                              char path[PATH_MAX])
 {
     char id[UUID_TEXT_SIZE];
 
-    if (!blob_upload_path(im->slot->sv->opt->blob_dir, uuid_text(&im->spec->upload, id),
-                          im->source, sizeof im->source))
+    if (!blob_upload_path(im->slot->sv->opt->blob_dir, uuid_text(&from->upload, id), path,
+                          PATH_MAX))
         return fault_set(&im->why, ERR_INTERNAL, 0, "BLOB_DIR is too long");
-    if (access(im->source, R_OK) != 0)
+    if (access(path, R_OK) != 0)
         return fault_set(&im->why, ERR_NOT_FOUND, 0,
-                         "/args/source/upload: no upload %s (never finished, or expired)", id);
+                         "%s/upload: no upload %s (never finished, or expired)", at, id);
+    return ERR_OK;
+}
+
+static enum err find_file(struct image *im, const struct image_source *from, const char *at,
+                          char path[PATH_MAX])
+{
+    switch (from->kind) {
+    case IMAGE_SOURCE_UPLOAD:
+        return locate_upload(im, from, at, path);
+    case IMAGE_SOURCE_PATH:
+        return source_path_resolve(im->slot->sv->opt->path_roots, from->text, path, &im->why);
+    case IMAGE_SOURCE_URL:
+        break;
+    }
+    return fault_set(
+        &im->why, ERR_UNSUPPORTED, 0,
+        "%s/url: is served for /args/source alone; upload the file, or name a path", at);
+}
+
+static enum err find_marks(struct image *im)
+{
+    for (size_t i = 0; i < im->spec->n_marks; i++) {
+        char path[PATH_MAX];
+        enum err e = find_file(im, &im->spec->marks[i], "watermark: source", path);
+
+        if (e != ERR_OK)
+            return e;
+        im->marks[i] = strdup(path);
+        if (im->marks[i] == NULL)
+            return fault_set(&im->why, ERR_NOMEM, 0, "no memory for a path");
+    }
     return ERR_OK;
 }
 
@@ -92,16 +126,11 @@ static enum err place_fetched(struct image *im)
 
 static enum err find_source(struct image *im)
 {
-    switch (im->spec->source_kind) {
-    case IMAGE_SOURCE_UPLOAD:
-        return locate_upload(im);
-    case IMAGE_SOURCE_PATH:
-        return source_path_resolve(im->slot->sv->opt->path_roots, im->spec->source, im->source,
-                                   &im->why);
-    case IMAGE_SOURCE_URL:
-        return place_fetched(im);
-    }
-    return ERR_INTERNAL;
+    enum err e = im->spec->source.kind == IMAGE_SOURCE_URL
+                     ? place_fetched(im)
+                     : find_file(im, &im->spec->source, "/args/source", im->source);
+
+    return e == ERR_OK ? find_marks(im) : e;
 }
 
 static const struct step *locate(struct flow *f)
@@ -111,7 +140,7 @@ static const struct step *locate(struct flow *f)
 
     if (e != ERR_OK)
         return flow_await(f, e, NULL);
-    return im->spec->source_kind == IMAGE_SOURCE_URL ? &S_FETCH : &S_RECALL;
+    return im->spec->source.kind == IMAGE_SOURCE_URL ? &S_FETCH : &S_RECALL;
 }
 
 /* --- fetch -------------------------------------------------------------------------------------- */
@@ -164,7 +193,7 @@ static const struct step *fetch(struct flow *f)
     struct slot *s = im->slot;
     const struct worker_options *opt = s->sv->opt;
     const struct source_order order = {.http = s->sv->http,
-                                       .url = im->spec->source,
+                                       .url = im->spec->source.text,
                                        .path = im->source,
                                        .max_bytes = opt->source_bytes,
                                        .timeout_ms = fetch_timeout_ms(s),
@@ -207,6 +236,8 @@ static const struct step *recall(struct flow *f)
                                       .path = im->source,
                                       .sha256 = im->fetched ? im->sha256 : NULL};
 
+    if (im->stopped) /* just when the source was there */
+        return flow_await(f, ERR_CANCELED, NULL);
     if (s->sv->memory == NULL ||
         result_memory_ask(s->sv->memory, &q, on_told, im, &im->visit) != ERR_OK)
         return &S_RENDER;
@@ -236,8 +267,8 @@ static const struct step *reuse(struct flow *f)
 
 static enum err take_outputs(struct image *im, const struct render_report *r)
 {
-    im->files = calloc(r->n_outputs, sizeof *im->files);
-    im->meta = calloc(r->n_outputs, sizeof *im->meta);
+    im->files = calloc(r->n_outputs + 1, sizeof *im->files);
+    im->meta = calloc(r->n_outputs + 1, sizeof *im->meta);
     if (im->files == NULL || im->meta == NULL)
         return fault_set(&im->why, ERR_NOMEM, 0, "no memory for %zu outputs", r->n_outputs);
     for (size_t i = 0; i < r->n_outputs; i++) {
@@ -245,13 +276,27 @@ static enum err take_outputs(struct image *im, const struct render_report *r)
 
         im->files[i].path = strdup(o->path);
         im->files[i].ext = image_format_ext(o->format);
-        im->meta[i] =
-            (struct image_meta){.format = o->format, .width = o->width, .height = o->height};
+        im->meta[i] = (struct image_meta){.format = o->format,
+                                          .width = o->width,
+                                          .height = o->height,
+                                          .frames = o->frames,
+                                          .quality = o->quality};
         (void)slice_to_cstr(slice_str(o->name), im->meta[i].name, sizeof im->meta[i].name);
         im->n = i + 1;
         if (im->files[i].path == NULL)
             return fault_set(&im->why, ERR_NOMEM, 0, "no memory for a path");
     }
+    return ERR_OK;
+}
+
+static enum err take_info(struct image *im, const struct wire_info *info)
+{
+    if (info == NULL)
+        return ERR_OK;
+    im->info = malloc(sizeof *im->info);
+    if (im->info == NULL)
+        return fault_set(&im->why, ERR_NOMEM, 0, "no memory for a description");
+    *im->info = *info;
     return ERR_OK;
 }
 
@@ -269,6 +314,8 @@ static void on_rendered(void *arg, enum err e, const struct render_report *r,
         im->cpu_ms = r->cpu_ms;
         im->peak_rss = r->peak_rss;
         e = take_outputs(im, r);
+        if (e == ERR_OK)
+            e = take_info(im, r->info);
     } else if (why != NULL) {
         im->why = *why;
     }
@@ -286,15 +333,18 @@ static const struct step *render(struct flow *f)
 {
     struct image *im = image_of(f);
     struct slot *s = im->slot;
-    enum err e = render_pool_run(s->sv->pool,
-                                 &(struct render_order){.job = &s->claim.id,
-                                                        .attempt = s->claim.attempt,
-                                                        .source_path = im->source,
-                                                        .args = s->job.args,
-                                                        .timeout_ms = s->timeout_ms},
-                                 on_progress, on_rendered, im, &im->ticket, &im->why);
+    enum err e =
+        render_pool_run(s->sv->pool,
+                        &(struct render_order){.job = &s->claim.id,
+                                               .attempt = s->claim.attempt,
+                                               .source_path = im->source,
+                                               .mark_paths = (const char *const *)im->marks,
+                                               .n_marks = im->spec->n_marks,
+                                               .args = s->job.args,
+                                               .timeout_ms = s->timeout_ms},
+                        on_progress, on_rendered, im, &im->ticket, &im->why);
 
-    return flow_await(f, e, &S_STORE);
+    return flow_await(f, e, im->spec->n_outputs == 0 ? &S_REMEMBER : &S_STORE);
 }
 
 /* --- store -------------------------------------------------------------------------------------- */
@@ -324,7 +374,7 @@ static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
 {
     char hex[HASH_HEX_SIZE];
 
-    msgpack_pack_map(pk, 6);
+    msgpack_pack_map(pk, 6 + (meta->frames > 1) + (meta->quality > 0));
     mp_str(pk, "name");
     mp_str(pk, meta->name);
     mp_str(pk, "format");
@@ -333,6 +383,14 @@ static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
     msgpack_pack_uint32(pk, meta->width);
     mp_str(pk, "height");
     msgpack_pack_uint32(pk, meta->height);
+    if (meta->frames > 1) {
+        mp_str(pk, "frames");
+        msgpack_pack_uint32(pk, meta->frames);
+    }
+    if (meta->quality > 0) {
+        mp_str(pk, "quality");
+        msgpack_pack_uint32(pk, meta->quality);
+    }
     mp_str(pk, "bytes");
     msgpack_pack_uint64(pk, file->bytes);
     mp_str(pk, "sha256");
@@ -356,7 +414,7 @@ static void pack_result(const struct image *im, struct buf *out)
     msgpack_packer pk;
 
     mp_packer(&pk, out);
-    msgpack_pack_map(&pk, 5 + srcset_pairs(&im->slot->args));
+    msgpack_pack_map(&pk, 5 + (im->info != NULL) + srcset_pairs(&im->slot->args));
     mp_str(&pk, "source");
     msgpack_pack_map(&pk, 3);
     mp_str(&pk, "format");
@@ -365,6 +423,10 @@ static void pack_result(const struct image *im, struct buf *out)
     msgpack_pack_uint32(&pk, im->source_width);
     mp_str(&pk, "height");
     msgpack_pack_uint32(&pk, im->source_height);
+    if (im->info != NULL) {
+        mp_str(&pk, "info");
+        wire_info_pack(&pk, im->info);
+    }
     mp_str(&pk, "outputs");
     msgpack_pack_array(&pk, im->n);
     for (size_t i = 0; i < im->n; i++)
@@ -404,8 +466,11 @@ static const struct step *remember(struct flow *f)
 
 static enum err give_outputs(struct image *im)
 {
-    struct ledger_output *rows = calloc(im->n, sizeof *rows);
+    struct ledger_output *rows;
 
+    if (im->n == 0)
+        return ERR_OK;
+    rows = calloc(im->n, sizeof *rows);
     if (rows == NULL)
         return fault_set(&im->why, ERR_NOMEM, 0, "no memory for %zu outputs", im->n);
     for (size_t i = 0; i < im->n; i++) {
@@ -456,6 +521,9 @@ static void ended(struct flow *f)
     blob_items_discard(im->files, im->n);
     free(im->files);
     free(im->meta);
+    free(im->info);
+    for (size_t i = 0; i < COUNT_OF(im->marks); i++)
+        free(im->marks[i]);
     free(im->spec);
     free(im);
     slot_done(s, e, &why);
@@ -480,7 +548,8 @@ static enum err start(struct slot *s, struct fault *reterr)
         free(im);
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for the job");
     }
-    must(spec_image_parse(&s->args, "/args", im->spec, NULL) == ERR_OK); /* checked before */
+    must(spec_image_any_parse(&s->args, "/args", im->spec, NULL) ==
+         ERR_OK); /* checked before */
     im->slot = s;
     im->flow = (struct flow){.on_fail = &S_GIVE_UP, .ended = ended};
     s->work = im;
@@ -503,3 +572,8 @@ static void stop(struct slot *s)
 
 const struct handler handler_image = {
     .type = "image", .uses_renderer = true, .own_deadline = true, .start = start, .stop = stop};
+const struct handler handler_image_info = {.type = "image.info",
+                                           .uses_renderer = true,
+                                           .own_deadline = true,
+                                           .start = start,
+                                           .stop = stop};

@@ -1,6 +1,8 @@
 /* noop: a job that does nothing, for tests and for measuring what the system itself costs.
  *
- * It can pretend to work for a while (work_ms) and to fail (fail_attempts, fail_final). */
+ * It can pretend to work for a while (work_ms), fail (fail_attempts, fail_final), and tell in its result
+ * when it was started, on the machine's monotonic clock (clock). */
+#include "shared/clock.h"
 #include "worker/handler.h"
 
 struct noop {
@@ -44,6 +46,16 @@ static void on_timer(uv_timer_t *t)
     finish(CONTAINER(t, struct noop, timer));
 }
 
+static void tell_time(struct slot *s)
+{
+    msgpack_packer pk;
+
+    mp_packer(&pk, slot_result(s));
+    msgpack_pack_map(&pk, 1);
+    mp_str(&pk, "started_us");
+    msgpack_pack_uint64(&pk, clock_now_us());
+}
+
 static enum err start(struct slot *s, struct fault *reterr)
 {
     struct noop *n = calloc(1, sizeof *n);
@@ -53,6 +65,8 @@ static enum err start(struct slot *s, struct fault *reterr)
     must(spec_noop_parse(&s->args, "/args", &n->spec, NULL) == ERR_OK); /* checked before */
     n->slot = s;
     s->work = n;
+    if (n->spec.clock)
+        tell_time(s);
     if (n->spec.work_ms == 0) {
         loop_later(s->sv->loop, &n->later, on_later, n);
         return ERR_OK;

@@ -1,0 +1,37 @@
+// image.mjs: BullMQ + sharp. One libvips thread an image, as sharp's documentation advises where many run at once;
+// BENCH_CONCURRENCY images at once. Several widths: BENCH_HOW=clone decodes for each (what sharp's documentation shows),
+// BENCH_HOW=chain makes each from the next larger one's pixels.
+import { mkdirSync } from "node:fs";
+import { Worker } from "bullmq";
+import sharp from "sharp";
+import { QUEUE, option, redis } from "./common.mjs";
+
+sharp.concurrency(1);
+sharp.cache(false);
+const out = `${option("DIR")}/sharp-${process.pid}`;
+mkdirSync(out, { recursive: true });
+const jpeg = { quality: 80 };
+
+async function clones(job, { source, widths }) {
+  await Promise.all(widths.map((w) => sharp(source).resize(w).jpeg(jpeg).toFile(`${out}/${job}-${w}.jpg`)));
+}
+
+async function chain(job, { source, widths }) {
+  const [largest, ...rest] = widths;
+  let { data, info } = await sharp(source).resize(largest).raw().toBuffer({ resolveWithObject: true });
+  await sharp(data, { raw: info }).jpeg(jpeg).toFile(`${out}/${job}-${largest}.jpg`);
+  for (const w of rest) {
+    ({ data, info } = await sharp(data, { raw: info }).resize(w).raw().toBuffer({ resolveWithObject: true }));
+    await sharp(data, { raw: info }).jpeg(jpeg).toFile(`${out}/${job}-${w}.jpg`);
+  }
+}
+
+const make = option("HOW") === "chain" ? chain : clones;
+const connection = redis();
+const worker = new Worker(QUEUE, (job) => make(job.data.id, job.data), { connection, concurrency: Number(option("CONCURRENCY")) });
+await worker.waitUntilReady();
+console.log("ready");
+process.on("SIGTERM", async () => {
+  await worker.close();
+  process.exit(0);
+});
