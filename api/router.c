@@ -34,6 +34,10 @@ static const struct endpoint *const table[] = {
     &endpoint_batch_post,
     &endpoint_batch_get,
     &endpoint_jobs_cancel,
+    &endpoint_recipes,
+    &endpoint_recipe_get,
+    &endpoint_recipe_put,
+    &endpoint_recipe_delete,
 };
 /* clang-format on */
 

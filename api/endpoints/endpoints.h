@@ -35,7 +35,11 @@ extern const struct endpoint
     endpoint_caps_put,
     endpoint_jobs_cancel,
     endpoint_batch_get,
-    endpoint_batch_post;
+    endpoint_batch_post,
+    endpoint_recipes,
+    endpoint_recipe_get,
+    endpoint_recipe_put,
+    endpoint_recipe_delete;
 /* clang-format on */
 
 #endif

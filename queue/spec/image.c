@@ -1,4 +1,5 @@
 #include "queue/spec/image_op.h"
+#include "queue/spec/image_srcset.h"
 #include "queue/spec/types.h"
 
 #define PATH_MAX_LEN 1024
@@ -166,6 +167,26 @@ static enum err take_fidelity(void *out, const msgpack_object *v, const struct p
     return e;
 }
 
+static enum err take_outputs(void *out, const msgpack_object *v, const struct place *at,
+                             struct spec_fault *ret)
+{
+    const struct spec_image *image = out;
+
+    if (image->n_outputs > 0)
+        return walk_fault(at, ret, "stands instead of srcset, not beside it");
+    return image_outputs_take(out, v, at, ret);
+}
+
+static enum err take_srcset(void *out, const msgpack_object *v, const struct place *at,
+                            struct spec_fault *ret)
+{
+    const struct spec_image *image = out;
+
+    if (image->n_outputs > 0)
+        return walk_fault(at, ret, "stands instead of outputs, not beside them");
+    return image_srcset_take(v, image_outputs_take, out, at, ret);
+}
+
 #define SOURCE_FIELD                                                                        \
     {                                                                                       \
         .name = "source", .kind = FIELD_OWN, .offset = offsetof(struct spec_image, source), \
@@ -179,7 +200,8 @@ static enum err take_fidelity(void *out, const msgpack_object *v, const struct p
 
 static const struct image_field fields[] = {
     SOURCE_FIELD,
-    {.name = "outputs", .kind = FIELD_OWN, .take = image_outputs_take, .required = true},
+    {.name = "outputs", .kind = FIELD_OWN, .take = take_outputs},
+    {.name = "srcset", .kind = FIELD_OWN, .take = take_srcset},
     FLAG("auto_orient", auto_orient),
     FLAG("describe", describe),
     FLAG("gps", gps),
@@ -214,10 +236,13 @@ enum err spec_image_parse(const msgpack_object *args, const char *at, struct spe
                           struct spec_fault *reterr)
 {
     struct place root = place_root(at);
+    struct place outputs = place_key(&root, SLICE_LIT("outputs"));
     enum err e;
 
     blank_spec(ret);
     e = image_fields_take(args, IMAGE_FIELDS(fields), ret, &root, reterr);
+    if (e == ERR_OK && ret->n_outputs == 0)
+        return walk_fault(&outputs, reterr, "is required");
     return e == ERR_OK ? gather_marks(ret, &root, reterr) : e;
 }
 
@@ -234,7 +259,8 @@ enum err spec_image_info_parse(const msgpack_object *args, const char *at,
 enum err spec_image_any_parse(const msgpack_object *args, const char *at,
                               struct spec_image *ret, struct spec_fault *reterr)
 {
-    bool info = args->type == MSGPACK_OBJECT_MAP && mp_get(args, "outputs") == NULL;
+    bool info = args->type == MSGPACK_OBJECT_MAP && mp_get(args, "outputs") == NULL &&
+                mp_get(args, "srcset") == NULL;
 
     return (info ? spec_image_info_parse : spec_image_parse)(args, at, ret, reterr);
 }

@@ -80,8 +80,63 @@ static void image_outputs_follow_the_rules(void **state)
         {SOURCE "[{\"name\": \"a\"}], \"auto_orient\": 1}", "/args/auto_orient",
          "must be true or false"},
         {SOURCE "[{\"name\": \"a\"}], \"then\": []}", "/args/then",
-         "is not a known field; known here: source, outputs, auto_orient, describe, gps, "
+         "is not a known field; known here: source, outputs, srcset, auto_orient, describe, "
+         "gps, "
          "animated, page, profile, fidelity"},
+    };
+
+    (void)state;
+    check_rows("image", rows, COUNT_OF(rows));
+}
+
+#define SRCSET(fields) "{\"source\": {\"path\": \"a\"}, \"srcset\": {" fields "}}"
+#define W8             "1, 2, 3, 4, 5, 6, 7, 8"
+
+static void image_srcsets_follow_the_rules(void **state)
+{
+#define AT_SET "/args/srcset"
+    static const struct row rows[] = {
+        {SRCSET("\"widths\": [16384, 1], \"formats\": [\"webp\", \"jpg\", \"png\"], "
+                "\"quality\": 1,"
+                "\"sizes\": \"(max-width: 600px) 100vw, 50vw\""),
+         NULL, NULL},
+        {SRCSET("\"widths\": [" W8 "], \"formats\": [\"webp\", \"jpeg\", \"png\", \"avif\"]"),
+         NULL, NULL},
+        {SRCSET("\"formats\": [\"webp\"]"), AT_SET "/widths", "is required"},
+        {SRCSET("\"widths\": [1]"), AT_SET "/formats", "is required"},
+        {SRCSET("\"widths\": [], \"formats\": [\"webp\"]"), AT_SET "/widths",
+         "must be an array of 1 to 16 items"},
+        {SRCSET("\"widths\": [" W8
+                ", 9, 10, 11, 12, 13, 14, 15, 16, 17], \"formats\": [\"webp\"]"),
+         AT_SET "/widths", "must be an array of 1 to 16 items"},
+        {SRCSET("\"widths\": [" W8
+                ", 9], \"formats\": [\"webp\", \"jpeg\", \"png\", \"avif\"]"),
+         AT_SET, "makes 36 outputs (widths times formats), at most 32 are made"},
+        {SRCSET("\"widths\": [0], \"formats\": [\"webp\"]"), AT_SET "/widths/0",
+         "must be an integer from 1 to 16384"},
+        {SRCSET("\"widths\": [1, 16385], \"formats\": [\"webp\"]"), AT_SET "/widths/1",
+         "must be an integer from 1 to 16384"},
+        {SRCSET("\"widths\": [7, 7], \"formats\": [\"webp\"]"), AT_SET "/widths/1",
+         "must be unique: this width is there already"},
+        {SRCSET("\"widths\": [7], \"formats\": []"), AT_SET "/formats",
+         "must be an array of 1 to 4 items"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"jpeg\", \"jpg\"]"), AT_SET "/formats/1",
+         "must be unique: this format is there already"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"bmp\"]"), AT_SET "/formats/0",
+         "must be a format that outputs may have"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"heif\"]"), AT_SET "/formats", FORMATS},
+        {SRCSET("\"widths\": [7], \"formats\": [\"png\"], \"quality\": 101"), AT_SET "/quality",
+         "must be an integer from 1 to 100"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"png\"], \"sizes\": \"a\\nb\""),
+         AT_SET "/sizes", "must not contain control characters or line ends"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"png\"], \"height\": 1"), AT_SET "/height",
+         "is not a known field; known here: widths, formats, quality, sizes"},
+        {SOURCE "[{\"name\": \"a\"}], \"srcset\": {\"widths\": [7], \"formats\": [\"png\"]}}",
+         AT_SET, "stands instead of outputs, not beside them"},
+        {"{\"srcset\": {\"widths\": [7], \"formats\": [\"png\"]}, \"outputs\": [{\"name\": "
+         "\"a\"}],"
+         " \"source\": {\"path\": \"a\"}}",
+         "/args/outputs", "stands instead of srcset, not beside it"},
     };
 
     (void)state;
@@ -268,6 +323,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_sources_are_one_of_three),
         cmocka_unit_test(image_outputs_follow_the_rules),
+        cmocka_unit_test(image_srcsets_follow_the_rules),
         cmocka_unit_test(image_operations_follow_the_rules),
         cmocka_unit_test(image_is_read),
         cmocka_unit_test(image_counts_are_limited),

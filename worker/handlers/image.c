@@ -1,18 +1,26 @@
 /* image: one source, several outputs from one decode; image.info: what is to be said of a source.
  *
- *     locate --> render --> store --> finish
- *        \_________\_________\_____> give_up     (image.info: nothing to store)
+ *     locate --> fetch --> recall --> reuse --> render --> store --> remember --> finish
+ *        |         |         |          |\         |         |           |
+ *        |         |         |          | \--> (ends: the memory had its result)
+ *        \_________\_________\__________\_________\_________\___________\__> give_up
  *
  * Safe to repeat: outputs are stored under the hash of their content. Only render leaves this
- * process (render/pool.h); store hashes and syncs files on a pool thread. */
+ * process (render/pool.h); fetch brings a source by URL into the spool directory (source_fetch.h), recall
+ * asks what was made before (result_memory.h); store hashes and syncs files on a pool thread. */
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/clock.h"
 #include "shared/hash.h"
 #include "worker/blob_store.h"
 #include "worker/handler.h"
+#include "worker/image_result.h"
+#include "worker/result_memory.h"
+#include "worker/source_fetch.h"
 #include "worker/source_path.h"
+#include "worker/srcset.h"
 
 struct image {
     struct flow flow;
@@ -20,6 +28,13 @@ struct image {
     struct loop_later later;
     struct spec_image *spec;
     char source[PATH_MAX];
+    struct source_fetch *fetching;
+    bool resting;               /* no renderer is kept for it while it fetches */
+    bool fetched;               /* the source is a file of our own */
+    uint8_t sha256[HASH_LEN];   /* of what was fetched */
+    struct result_visit *visit; /* NULL: the memory is not asked, or has answered for good */
+    bool asking;
+    struct buf recalled;
     char *marks[SPEC_IMAGE_MARKS_MAX]; /* of watermarks */
     struct render_ticket *ticket;
     struct blob_item *files; /* one per output, in the report's order */
@@ -37,9 +52,11 @@ struct image {
     struct fault why;
 };
 
-static step_fn locate, render, store, finish, give_up;
-static const struct step S_LOCATE = {"locate", locate}, S_RENDER = {"render", render},
-                         S_STORE = {"store", store}, S_FINISH = {"finish", finish},
+static step_fn locate, fetch, recall, reuse, render, store, remember, finish, give_up;
+static const struct step S_FETCH = {"fetch", fetch}, S_LOCATE = {"locate", locate},
+                         S_RECALL = {"recall", recall}, S_REUSE = {"reuse", reuse},
+                         S_RENDER = {"render", render}, S_STORE = {"store", store},
+                         S_REMEMBER = {"remember", remember}, S_FINISH = {"finish", finish},
                          S_GIVE_UP = {"give_up", give_up};
 
 static struct image *image_of(struct flow *f)
@@ -74,9 +91,9 @@ static enum err find_file(struct image *im, const struct image_source *from, con
     case IMAGE_SOURCE_URL:
         break;
     }
-    return fault_set(&im->why, ERR_UNSUPPORTED, 0,
-                     "%s/url: sources by URL are not served; upload the file, or name a path",
-                     at);
+    return fault_set(
+        &im->why, ERR_UNSUPPORTED, 0,
+        "%s/url: is served for /args/source alone; upload the file, or name a path", at);
 }
 
 static enum err find_marks(struct image *im)
@@ -94,9 +111,24 @@ static enum err find_marks(struct image *im)
     return ERR_OK;
 }
 
+/* Beside the outputs of the renderers: what an attempt leaves there when it dies goes with them. */
+static enum err place_fetched(struct image *im)
+{
+    const struct claim *claim = &im->slot->claim;
+    char id[UUID_TEXT_SIZE];
+    int n = snprintf(im->source, sizeof im->source, "%s/out/%s-%u-source", im->slot->sv->spool,
+                     uuid_text(&claim->id, id), claim->attempt);
+
+    if (n < 0 || (size_t)n >= sizeof im->source)
+        return fault_set(&im->why, ERR_INTERNAL, 0, "SPOOL_DIR is too long");
+    return ERR_OK;
+}
+
 static enum err find_source(struct image *im)
 {
-    enum err e = find_file(im, &im->spec->source, "/args/source", im->source);
+    enum err e = im->spec->source.kind == IMAGE_SOURCE_URL
+                     ? place_fetched(im)
+                     : find_file(im, &im->spec->source, "/args/source", im->source);
 
     return e == ERR_OK ? find_marks(im) : e;
 }
@@ -106,7 +138,129 @@ static const struct step *locate(struct flow *f)
     struct image *im = image_of(f);
     enum err e = find_source(im);
 
-    return e == ERR_OK ? &S_RENDER : flow_await(f, e, NULL);
+    if (e != ERR_OK)
+        return flow_await(f, e, NULL);
+    return im->spec->source.kind == IMAGE_SOURCE_URL ? &S_FETCH : &S_RECALL;
+}
+
+/* --- fetch -------------------------------------------------------------------------------------- */
+
+static void rest(struct image *im)
+{
+    struct services *sv = im->slot->sv;
+
+    im->resting = sv->fetching < sv->opt->source_fetches;
+    if (!im->resting)
+        return;
+    sv->fetching++;
+    slot_rest(im->slot, true);
+}
+
+static void go_on(struct image *im)
+{
+    if (!im->resting)
+        return;
+    im->resting = false;
+    im->slot->sv->fetching--;
+    slot_rest(im->slot, false);
+}
+
+static void on_fetched(void *arg, enum err e, const struct source_got *got,
+                       const struct fault *why)
+{
+    struct image *im = arg;
+
+    im->fetching = NULL;
+    go_on(im);
+    im->fetched = e == ERR_OK;
+    memcpy(im->sha256, got->sha256, sizeof im->sha256);
+    if (e != ERR_OK)
+        im->why = *why;
+    slot_set_retry_after(im->slot, got->retry_after_ms);
+    flow_wake(&im->flow, e);
+}
+
+static uint32_t fetch_timeout_ms(const struct slot *s)
+{
+    uint64_t ms = s->sv->opt->source_timeout_ms;
+
+    return ms < s->timeout_ms ? (uint32_t)ms : s->timeout_ms;
+}
+
+static const struct step *fetch(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct slot *s = im->slot;
+    const struct worker_options *opt = s->sv->opt;
+    const struct source_order order = {.http = s->sv->http,
+                                       .url = im->spec->source.text,
+                                       .path = im->source,
+                                       .max_bytes = opt->source_bytes,
+                                       .timeout_ms = fetch_timeout_ms(s),
+                                       .min_rate = (uint32_t)opt->source_rate,
+                                       .stall_ms = (uint32_t)opt->source_stall_ms};
+
+    enum err e = source_fetch_start(&order, on_fetched, im, &im->fetching, &im->why);
+
+    slot_progress(s, 0, "fetching");
+    if (e == ERR_OK)
+        rest(im);
+    return flow_await(f, e, &S_RECALL);
+}
+
+/* --- recall ------------------------------------------------------------------------------------- */
+
+static void on_told(void *arg, enum err e, struct slice result)
+{
+    struct image *im = arg;
+
+    im->asking = false;
+    im->slot->wake_at_ms = 0;
+    go_on(im);
+    if (e == ERR_NOT_FOUND) {
+        flow_wake(&im->flow, ERR_OK);
+        return;
+    }
+    im->visit = NULL;
+    buf_add_slice(&im->recalled, result);
+    flow_wake(&im->flow, e == ERR_OK && buf_failed(&im->recalled) ? ERR_NOMEM : e);
+}
+
+/* Who is at the same work may take as long as this job itself might: that is bounded too. */
+static const struct step *recall(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct slot *s = im->slot;
+    const struct result_question q = {.type = s->job.type,
+                                      .args = &s->args,
+                                      .path = im->source,
+                                      .sha256 = im->fetched ? im->sha256 : NULL};
+
+    if (im->stopped) /* just when the source was there */
+        return flow_await(f, ERR_CANCELED, NULL);
+    if (s->sv->memory == NULL ||
+        result_memory_ask(s->sv->memory, &q, on_told, im, &im->visit) != ERR_OK)
+        return &S_RENDER;
+    im->asking = true;
+    s->wake_at_ms = clock_now_ms() + s->timeout_ms;
+    rest(im);
+    return flow_await(f, ERR_OK, &S_REUSE);
+}
+
+static const struct step *reuse(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct image_rows out = {.rows = NULL};
+
+    if (im->stopped)
+        return flow_await(f, ERR_CANCELED, NULL);
+    if (im->recalled.len == 0)
+        return &S_RENDER;
+    f->err = image_result_repeat(buf_slice(&im->recalled), &im->slot->claim.id, &im->slot->args,
+                                 slot_result(im->slot), &out, &im->why);
+    if (f->err == ERR_OK)
+        slot_set_outputs(im->slot, out.rows, out.n);
+    return flow_end(f);
 }
 
 /* --- render ------------------------------------------------------------------------------------- */
@@ -190,7 +344,7 @@ static const struct step *render(struct flow *f)
                                                .timeout_ms = s->timeout_ms},
                         on_progress, on_rendered, im, &im->ticket, &im->why);
 
-    return flow_await(f, e, im->spec->n_outputs == 0 ? &S_FINISH : &S_STORE);
+    return flow_await(f, e, im->spec->n_outputs == 0 ? &S_REMEMBER : &S_STORE);
 }
 
 /* --- store -------------------------------------------------------------------------------------- */
@@ -212,10 +366,8 @@ static const struct step *store(struct flow *f)
     slot_progress(im->slot, 100, "storing");
     return flow_await(
         f, blob_store(loop_uv(sv->loop), sv->opt->blob_dir, im->files, im->n, on_stored, im),
-        &S_FINISH);
+        &S_REMEMBER);
 }
-
-/* --- finish ------------------------------------------------------------------------------------- */
 
 static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
                         const struct blob_item *file)
@@ -245,12 +397,24 @@ static void pack_output(msgpack_packer *pk, const struct image_meta *meta,
     mp_str(pk, hex_text(file->sha256, sizeof file->sha256, hex));
 }
 
+static void pack_srcset(msgpack_packer *pk, const struct image *im)
+{
+    struct srcset_item items[SPEC_IMAGE_OUTPUTS_MAX];
+
+    for (size_t i = 0; i < im->n; i++)
+        items[i] = (struct srcset_item){.name = im->meta[i].name,
+                                        .format = im->meta[i].format,
+                                        .width = im->meta[i].width,
+                                        .height = im->meta[i].height};
+    srcset_pack(pk, &im->slot->claim.id, &im->slot->args, items, im->n);
+}
+
 static void pack_result(const struct image *im, struct buf *out)
 {
     msgpack_packer pk;
 
     mp_packer(&pk, out);
-    msgpack_pack_map(&pk, 5 + (im->info != NULL));
+    msgpack_pack_map(&pk, 5 + (im->info != NULL) + srcset_pairs(&im->slot->args));
     mp_str(&pk, "source");
     msgpack_pack_map(&pk, 3);
     mp_str(&pk, "format");
@@ -273,7 +437,32 @@ static void pack_result(const struct image *im, struct buf *out)
     msgpack_pack_uint32(&pk, im->cpu_ms);
     mp_str(&pk, "peak_rss");
     msgpack_pack_uint64(&pk, im->peak_rss);
+    pack_srcset(&pk, im);
 }
+
+/* --- remember ----------------------------------------------------------------------------------- */
+
+static void on_kept(void *arg, enum err e)
+{
+    struct image *im = arg;
+
+    (void)e; /* the next one does the work anew */
+    flow_wake(&im->flow, ERR_OK);
+}
+
+static const struct step *remember(struct flow *f)
+{
+    struct image *im = image_of(f);
+    struct buf *result = slot_result(im->slot);
+
+    pack_result(im, result);
+    if (im->visit == NULL || buf_failed(result) ||
+        result_memory_keep(im->visit, buf_slice(result), on_kept, im) != ERR_OK)
+        return &S_FINISH;
+    return flow_await(f, ERR_OK, &S_FINISH);
+}
+
+/* --- finish ------------------------------------------------------------------------------------- */
 
 static enum err give_outputs(struct image *im)
 {
@@ -305,7 +494,6 @@ static const struct step *finish(struct flow *f)
 {
     struct image *im = image_of(f);
 
-    pack_result(im, slot_result(im->slot));
     f->err = give_outputs(im);
     return flow_end(f);
 }
@@ -326,6 +514,10 @@ static void ended(struct flow *f)
 
     if (why.text[0] == '\0')
         (void)fault_set(&why, e, 0, "%s", err_text(e));
+    result_memory_settle(&im->visit, e, buf_slice(slot_result(s)));
+    buf_done(&im->recalled);
+    if (im->fetched)
+        (void)unlink(im->source);
     blob_items_discard(im->files, im->n);
     free(im->files);
     free(im->meta);
@@ -370,6 +562,10 @@ static void stop(struct slot *s)
     struct image *im = s->work;
 
     im->stopped = true;
+    if (im->fetching != NULL)
+        source_fetch_cancel(im->fetching);
+    if (im->asking)
+        result_memory_cancel(im->visit);
     if (im->ticket != NULL)
         render_pool_cancel(im->ticket);
 }
