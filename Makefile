@@ -80,7 +80,7 @@ SHARED_SRC := $(wildcard shared/*.c)
 QUEUE_SRC  := $(wildcard queue/*.c queue/spec/*.c)
 API_SRC    := $(filter-out api/main.c,$(wildcard api/*.c api/endpoints/*.c))
 WORKER_SRC := $(filter-out worker/main.c,$(wildcard worker/*.c worker/handlers/*.c worker/notify/*.c worker/render/*.c))
-RENDER_SRC := worker/render/wire.c $(filter-out worker/render/child/main.c,$(wildcard worker/render/child/*.c))
+RENDER_SRC := worker/render/wire.c worker/render/wire_info.c $(filter-out worker/render/child/main.c,$(wildcard worker/render/child/*.c))
 CLI_SRC    := $(filter-out cli/main.c,$(wildcard cli/*.c))
 MAIN_SRC   := $(wildcard api/main.c worker/main.c worker/render/child/main.c cli/main.c)
 ALL_SRC    := $(sort $(SHARED_SRC) $(QUEUE_SRC) $(API_SRC) $(WORKER_SRC) $(RENDER_SRC) $(CLI_SRC) $(MAIN_SRC))
@@ -112,6 +112,7 @@ help:
 	@echo 'make model DEPTH=2  every interleaving of the scripts in small worlds, with that many faults'
 	@echo 'make chaos MINUTES=1 [SEED=n]             random faults under load, and the audit'
 	@echo 'make bench [QUICK=1] [ONLY=enqueue,drain]  beside BullMQ, Sidekiq, Celery, nginx; see bench/README.md'
+	@echo 'make gallery [IMAGE=file]                 every image operation, before and after'
 	@echo 'make fuzz SECONDS=60 [FUZZ=name]          each fuzz target for that long'
 	@echo 'make install   with DESTDIR and PREFIX    make clean  remove build/'
 
@@ -262,6 +263,13 @@ bench:
 	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs bench-programs
 	@/usr/bin/python3 bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 bench-programs: $(B)/bare_loop
+
+# --- gallery ---------------------------------------------------------------------------------
+# make gallery [IMAGE=photo.jpg]: every image operation before and after, as one HTML page.
+.PHONY: gallery
+gallery: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs
+	@scripts/gallery --build build/release$(if $(filter system,$(VIPS)),-sysvips) $(if $(IMAGE),--image $(IMAGE))
 
 # --- documents -------------------------------------------------------------------------------
 # docs/configuration.md is what the programs say of themselves.

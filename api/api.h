@@ -19,6 +19,7 @@ struct api {
     struct redis *redis;
     struct pg *pg;
     struct producer *producer;
+    struct recipes *recipes;
     struct watch_hub *watch;
     struct metrics *metrics;
     struct server *server;

@@ -9,8 +9,15 @@ struct look {
     struct uuid id;
     bool posted; /* it was just taken: its place is told, and it cannot be unknown */
     bool waited;
-    bool unsure; /* Redis could not say whether the job lives */
+    bool unsure;     /* Redis could not say whether the job lives */
+    struct buf live; /* how it stands, unless the record has the last word */
 };
+
+static void look_free(struct look *l)
+{
+    buf_done(&l->live);
+    free(l);
+}
 
 /* --- answers --------------------------------------------------------------------------------- */
 
@@ -63,6 +70,11 @@ static void reply_recorded(const struct look *l, const struct ledger_row *row,
     reply_job(l, l->posted && !job_state_is_terminal(row->state) ? 202 : 200, &out);
 }
 
+static void reply_live(const struct look *l)
+{
+    reply_job(l, l->posted ? 202 : 200, &l->live);
+}
+
 /* --- looking --------------------------------------------------------------------------------- */
 
 static void on_row(void *arg, enum err e, const struct ledger_row *row,
@@ -74,7 +86,7 @@ static void on_row(void *arg, enum err e, const struct ledger_row *row,
         reply_recorded(l, row, parts);
     else
         reply_unknown(l, e == ERR_NOT_FOUND ? ERR_OK : e);
-    free(l);
+    look_free(l);
 }
 
 static void recall(struct look *l)
@@ -86,7 +98,7 @@ static void recall(struct look *l)
     if (e == ERR_OK)
         return;
     reply_unknown(l, e);
-    free(l);
+    look_free(l);
 }
 
 static void look_live(struct look *l);
@@ -101,13 +113,34 @@ static void on_waited(void *arg, const struct ledger_row *row, const struct ledg
         return;
     }
     reply_recorded(l, row, parts);
-    free(l);
+    look_free(l);
+}
+
+static void on_last_word(void *arg, enum err e, const struct ledger_row *row,
+                         const struct ledger_parts *parts)
+{
+    struct look *l = arg;
+
+    if (e == ERR_OK && job_state_is_terminal(row->state))
+        reply_recorded(l, row, parts);
+    else
+        reply_live(l);
+    look_free(l);
+}
+
+/* What waits as cancelled after an attempt may have ended in that one: its worker died before Redis knew. Then it
+ * was never cancelled, and nobody may be told so. */
+static bool asks_for_last_word(struct look *l, const struct live_job *job)
+{
+    struct pg *pg = l->rq->api->pg;
+
+    return job->state == JOB_CANCELLED && job->attempt > 0 && pg_is_up(pg) &&
+           ledger_job(pg, &l->id, on_last_word, l) == ERR_OK;
 }
 
 static void on_live(void *arg, enum err e, const struct live_job *job)
 {
     struct look *l = arg;
-    AUTO(buf_done) struct buf out = {0};
 
     if (e != ERR_OK) {
         l->unsure = e != ERR_NOT_FOUND;
@@ -116,9 +149,12 @@ static void on_live(void *arg, enum err e, const struct live_job *job)
     }
     if (!l->waited && !l->posted && job_wait_start(l->rq, job->queue, &l->id, on_waited, l))
         return;
-    job_json_live(job, &out);
-    reply_job(l, l->posted ? 202 : 200, &out);
-    free(l);
+    buf_clear(&l->live);
+    job_json_live(job, &l->live);
+    if (asks_for_last_word(l, job))
+        return;
+    reply_live(l);
+    look_free(l);
 }
 
 static void look_live(struct look *l)

@@ -22,6 +22,7 @@ static const struct cfg_key keys[] = {
     {"WRITE_TIMEOUT",  CFG_MS,    AT(write_ms),      "30s",  "100ms", "10m", 0, "time that a client may take nothing of its answer"},
     {"DRAIN",          CFG_MS,    AT(drain_ms),      "10s",  "0ms", "10m", 0, "at SIGTERM: how long requests under way may go on"},
     {"UPLOAD_TTL",     CFG_MS,    AT(upload_ttl_ms), "1d",   "1s", "365d", 0, "how long an upload is kept"},
+    {"RECIPE_AGE",     CFG_MS,    AT(recipe_age_ms), "2s",   "10ms", "1h", 0, "how long a recipe is used without asking again; what another API process has put or deleted shows by then"},
     {"IDEMPOTENCY_TTL", CFG_MS,  AT(idempotency_ms), "1d",   "1s", "30d", 0, "how long the answer to a request with an Idempotency-Key is kept"},
     {"BATCH_JOBS",     CFG_COUNT, AT(batch_jobs),    "1000", "1", "10000", 0, "most jobs of one JSON batch"},
     {"BATCH_BODY_MAX", CFG_BYTES, AT(batch_body_max), "4m",  "1k", "64m", 0, "largest JSON batch"},

@@ -32,6 +32,12 @@ static const struct endpoint *const table[] = {
     &endpoint_job_events,
     &endpoint_caps_put,
     &endpoint_batch_post,
+    &endpoint_batch_get,
+    &endpoint_jobs_cancel,
+    &endpoint_recipes,
+    &endpoint_recipe_get,
+    &endpoint_recipe_put,
+    &endpoint_recipe_delete,
 };
 /* clang-format on */
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/recipes.h"
 #include "api/server.h"
 #include "api/upload_store.h"
 #include "api/watch.h"
@@ -98,6 +99,7 @@ static void on_timer_closed(uv_handle_t *h)
     void *arg = s->arg;
 
     metrics_free(&s->api.metrics);
+    recipes_free(&s->api.recipes);
     free(s);
     on_closed(arg);
 }
@@ -213,6 +215,10 @@ static enum err build(struct service *s, struct fault *reterr)
     const struct api_options *opt = api->opt;
     uv_loop_t *uv = loop_uv(api->loop);
     enum err e = upload_store_prepare(opt->blob_dir, reterr);
+
+    api->recipes = recipes_new(opt->recipe_age_ms);
+    if (e == ERR_OK && api->recipes == NULL)
+        e = fault_set(reterr, ERR_NOMEM, 0, "no memory for recipes");
 
     if (e == ERR_OK)
         e = redis_new(uv,

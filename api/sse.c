@@ -31,6 +31,8 @@ bool sse_place_parse(struct slice text, struct sse_place *ret)
 {
     struct sse_place place;
 
+    if (text.len == 0) /* there may be no bytes to point to */
+        return false;
     if (!take_number(&text, &place.attempt) || text.len == 0 || *text.ptr != '.')
         return false;
     text = slice_of(text.ptr + 1, text.len - 1);
@@ -127,6 +129,8 @@ void sse_add_live(const struct live_job *job, struct sse_place *last, struct buf
 
     if (!sse_is_behind(place, *last))
         return;
+    if (job->state == JOB_CANCELLED && place.attempt > 0)
+        return; /* an attempt that has died may have had the last word: the end tells */
     if (job->state != JOB_RUNNING) {
         add_state(job, place, last, out);
         return;

@@ -1,8 +1,9 @@
-/* millrace cancel: ends jobs before their time, one after the other. */
+/* millrace cancel: ends jobs before their time: those named, one after the other, or all that fit. */
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/find_job.h"
 #include "queue/cancel.h"
+#include "queue/cancel_many.h"
 
 #define CANCELS_MAX 1000
 
@@ -130,7 +131,74 @@ static void print(struct cancelling *c)
         call_print_table(c->call, &c->table);
 }
 
-static enum cli_exit run(struct call *call)
+/* --- many ------------------------------------------------------------------------------------ */
+
+struct many {
+    struct call *call;
+    struct client *client;
+    struct cancel_many_result result;
+};
+
+static void on_many(void *arg, const struct cancel_many_result *result)
+{
+    struct many *m = arg;
+
+    m->result = *result;
+    client_answered(m->client, result->done + result->requested > 0 ? ERR_OK : result->err);
+}
+
+static void tell_many(const struct many *m)
+{
+    const struct cancel_many_result *r = &m->result;
+
+    if (m->call->json)
+        buf_addf(&m->call->text,
+                 "{\"matched\":%zu,\"done\":%zu,\"requested\":%zu,\"more\":%s}\n", r->matched,
+                 r->done, r->requested, r->more ? "true" : "false");
+    else if (m->call->flags->dry_run)
+        buf_addf(&m->call->text, "%zu jobs would be cancelled%s\n", r->matched,
+                 r->more ? "; there are more" : "");
+    else
+        buf_addf(&m->call->text, "%zu jobs will not run, %zu that run are being stopped%s\n",
+                 r->done, r->requested, r->more ? "; there are more" : "");
+}
+
+static enum cli_exit ask_many(struct many *m)
+{
+    const struct flags *f = m->call->flags;
+    const struct cancel_many what = {.queue = f->queue,
+                                     .type = f->type,
+                                     .state = (enum job_state)f->state,
+                                     .limit = (uint32_t)f->limit,
+                                     .dry_run = f->dry_run};
+    struct redis *redis = NULL;
+    enum cli_exit code = client_redis(m->client, &redis);
+    enum err e;
+
+    if (code != CLI_DONE)
+        return code;
+    e = client_wait(m->client, cancel_many(redis, &what, on_many, m));
+    if (e == ERR_MALFORMED)
+        return call_fail(m->call, CLI_USAGE,
+                         "only queued, scheduled, retrying and running jobs can be cancelled");
+    if (e != ERR_OK)
+        return client_redis_failed(m->client, e);
+    tell_many(m);
+    return CLI_DONE;
+}
+
+static enum cli_exit cancel_by_filter(struct call *call)
+{
+    struct many m = {.call = call};
+    enum cli_exit code = client_new(call, &m.client);
+
+    if (code == CLI_DONE)
+        code = ask_many(&m);
+    client_close(&m.client);
+    return code;
+}
+
+static enum cli_exit cancel_named(struct call *call)
 {
     static const struct table_column columns[] = {
         {"ID", false}, {"STATE", false}, {"CANCEL", false}};
@@ -153,15 +221,38 @@ static enum cli_exit run(struct call *call)
     return code == CLI_DONE && c.late ? CLI_FAILED : code;
 }
 
+static enum cli_exit run(struct call *call)
+{
+    const struct flags *f = call->flags;
+    bool by_filter = f->state != 0 && f->queue != NULL;
+
+    if (by_filter == (call->n_words > 0) || (f->state != 0) != (f->queue != NULL))
+        return call_fail(call, CLI_USAGE,
+                         "name jobs by id, or choose them with --queue and --state");
+    return by_filter ? cancel_by_filter(call) : cancel_named(call);
+}
+
+/* The states stand in the order of enum job_state. */
+/* clang-format off */
+static const struct cfg_key keys[] = {
+    {"STATE",   CFG_CHOICE, FLAG_AT(state),   "any", "any|queued|scheduled|running|retrying|succeeded|dead|cancelled|expired", NULL, 0, "jobs in this state: queued, scheduled, retrying or running"},
+    {"QUEUE",   CFG_TEXT,   FLAG_AT(queue),   NULL,  NULL, NULL, 0, "jobs of this queue"},
+    {"TYPE",    CFG_TEXT,   FLAG_AT(type),    NULL,  NULL, NULL, 0, "only jobs of this type"},
+    {"LIMIT",   CFG_COUNT,  FLAG_AT(limit),   "1000", "1", "100000", 0, "no more than so many"},
+    {"DRY_RUN", CFG_BOOL,   FLAG_AT(dry_run), "false", NULL, "true", FLAG_OPTIONAL, "only count them"},
+};
+/* clang-format on */
+
 const struct command command_cancel = {
     .name = "cancel",
     .summary = "ends jobs before their time",
-    .usage = "ID...",
+    .usage = "[ID...]",
     .about =
+        "Jobs are named by id, or chosen by --queue and --state. "
         "done: it will not run (again). requested: it runs, and its worker was told to stop "
         "it. too_late: it has ended otherwise. The exit status is 0 if all are done or "
         "requested.",
-    .min_words = 1,
+    .flags = {.keys = keys, .n_keys = COUNT_OF(keys)},
     .max_words = CANCELS_MAX,
     .run = run,
 };

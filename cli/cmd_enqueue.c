@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/compose.h"
 #include "cli/follow.h"
+#include "cli/once.h"
 #include "cli/send.h"
 #include "cli/send_file.h"
 #include "cli/upload.h"
@@ -28,6 +29,10 @@ static enum cli_exit check_flags(const struct call *call)
     if (f->file != NULL && (f->wait_s > 0 || f->count > 1 || f->upload != NULL))
         return call_fail(call, CLI_USAGE,
                          "--file takes whole jobs: not with --wait, --count or --upload");
+    if (f->idempotency_key != NULL && (f->count > 1 || f->file != NULL || f->upload != NULL))
+        return call_fail(call, CLI_USAGE,
+                         "--idempotency-key is for one job: not with --count, --file or "
+                         "--upload");
     if (f->wait_s > 0 && f->count > 1)
         return call_fail(call, CLI_USAGE, "--wait follows one job: not with --count");
     if (f->upload != NULL && call->options->blob_dir == NULL)
@@ -60,11 +65,21 @@ static enum cli_exit copy_upload(struct enqueue *q)
 static enum cli_exit send_all(struct enqueue *q)
 {
     const struct flags *f = q->call->flags;
-    const struct send_order order = {
-        .client = q->client, .job = &q->job, .count = f->count, .quiet = f->wait_s > 0};
-    bool none = false;
-    enum cli_exit code = send_jobs(q->call, &order, &none);
+    struct once once = {.call = q->call, .client = q->client, .redis = q->redis};
+    enum cli_exit code = once_begin(&once, &q->job);
+    const struct send_order order = {.client = q->client,
+                                     .job = &q->job,
+                                     .count = f->count,
+                                     .once = once.used ? &once.idem : NULL,
+                                     .quiet = f->wait_s > 0};
+    bool none = code != CLI_DONE;
 
+    if (code == CLI_DONE && once.answered) {
+        send_tell(q->call, &order);
+    } else if (code == CLI_DONE) {
+        code = send_jobs(q->call, &order, &none);
+        once_end(&once, &q->job, code == CLI_DONE, none);
+    }
     if (none && f->upload != NULL)
         upload_remove(q->call->options->blob_dir, &q->upload);
     return code;
@@ -145,6 +160,7 @@ static const struct cfg_key keys[] = {
     {"UNIQUE",       CFG_TEXT,   FLAG_AT(unique),       NULL,     NULL, NULL, 0, "a key that one live job of the queue may hold"},
     {"UNIQUE_POLICY", CFG_CHOICE, FLAG_AT(unique_policy), "reject", "reject|keep|replace", NULL, 0, "when it is held: refuse, print the holder's id, or replace the holder while it is scheduled"},
     {"UNIQUE_WINDOW_MS", CFG_COUNT, FLAG_AT(unique_window_ms), NULL, "1", "31536000000", 0, "hold the key for this time, not for as long as the job lives"},
+    {"IDEMPOTENCY_KEY", CFG_TEXT, FLAG_AT(idempotency_key), NULL, NULL, NULL, 0, "run again with the same key within a day, the command enqueues nothing and prints the same id"},
     {"FILE",         CFG_TEXT,   FLAG_AT(file),         NULL,     NULL, NULL, 0, "instead of TYPE: a job as JSON in each line of FILE (- for standard input), with all its fields"},
     {"UPLOAD",       CFG_TEXT,   FLAG_AT(upload),       NULL,     NULL, NULL, 0, "a picture for an image job: copied into BLOB_DIR and named as args.source"},
     {"COUNT",        CFG_COUNT,  FLAG_AT(count),        "1",      "1", "100000", 0, "so many times, each with an id of its own: for trying"},

@@ -15,6 +15,7 @@ const struct command *const command_table[] = {
     &command_workers,
     &command_pause,
     &command_resume,
+    &command_recipes,
     &command_schedules,
     &command_schedule,
     &command_limits,

@@ -33,6 +33,7 @@ extern const struct command
     command_explain,
     command_watch,
     command_cancel,
+    command_recipes,
     command_migrate,
     command_version,
     command_help;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "cli/recipe_book.h"
+
 #define TEXT_MAX ((size_t)4 << 20) /* bytes of JSON that are read from a file */
 
 /* --- JSON from a word, a file or standard input ---------------------------------------------- */
@@ -65,6 +67,24 @@ static enum cli_exit read_json(const struct call *call, const char *what, const 
         return parse(call, what, slice_str(word), ret);
     code = read_file(call, word[0] == '@' ? word + 1 : word, &text);
     return code == CLI_DONE ? parse(call, what, buf_slice(&text), ret) : code;
+}
+
+enum cli_exit compose_json_text(const struct call *call, const char *what, const char *word,
+                                struct buf *out)
+{
+    json_t *value = NULL;
+    enum cli_exit code = read_json(call, what, word, &value);
+    char *text = NULL;
+
+    if (code == CLI_DONE) {
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        buf_add_str(out, text == NULL ? "" : text);
+        if (text == NULL || buf_failed(out))
+            code = call_fail(call, CLI_FAILED, "%s", err_text(ERR_NOMEM));
+    }
+    free(text);
+    json_decref(value);
+    return code;
 }
 
 /* --- args and follow-ups --------------------------------------------------------------------- */
@@ -162,10 +182,20 @@ static char *write_job(const struct call *call, json_t *args, json_t *then)
 
 static enum cli_exit check(const struct call *call, const char *text, struct submission *ret)
 {
+    struct cli_recipes recipes = {.n = 0};
+    struct recipe_book book = {.find = cli_recipes_find, .arg = &recipes};
     struct spec_fault why;
+    enum cli_exit code = CLI_DONE;
+    enum err e;
 
-    if (submission_parse(slice_str(text), JOB_DEPTH_MAX, ret, &why) == ERR_OK)
-        return CLI_DONE;
+    do {
+        e = submission_parse_with(slice_str(text), JOB_DEPTH_MAX, &book, ret, &why);
+        if (e == ERR_NOT_FOUND)
+            code = cli_recipes_fetch(&recipes, call, &book.wanted);
+    } while (e == ERR_NOT_FOUND && code == CLI_DONE);
+    cli_recipes_done(&recipes);
+    if (e == ERR_OK || code != CLI_DONE)
+        return code;
     return call_fail(call, CLI_FAILED, "the job is refused: %s%s%s", why.pointer,
                      why.pointer[0] == '\0' ? "" : " ", why.text);
 }

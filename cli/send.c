@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "cli/once.h"
+
 /* So many wait for Redis at once: enough to fill its calls, few enough to stop soon. */
 #define WINDOW 2048
 
@@ -123,6 +125,10 @@ static enum err send_one(struct sending *s, struct parcel *parcel)
     memcpy(job->item.data + JOB_ID_OFFSET, parcel->id.bytes, UUID_LEN);
     pj = submission_job(job);
     pj.id = parcel->id;
+    if (s->order->once != NULL) {
+        pj.once_ms = ONCE_KEEP_MS;
+        pj.match = slice_of(s->order->once->print, HASH_LEN);
+    }
     return producer_submit(s->producer, &pj, on_enqueued, parcel);
 }
 
@@ -174,4 +180,12 @@ enum cli_exit send_jobs(struct call *call, const struct send_order *order, bool 
     free(s.parcels);
     *ret_none = s.taken == 0 && !s.unsure;
     return code;
+}
+
+void send_tell(struct call *call, const struct send_order *order)
+{
+    struct sending s = {.call = call, .order = order};
+
+    tell_taken(&s, &order->job->id);
+    tell_end(&s);
 }

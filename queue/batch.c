@@ -172,8 +172,8 @@ enum err batch_look(struct redis *r, const struct uuid *batch, batch_tally_fn *c
                 &(struct ask){.on_tally = cb, .arg = arg});
 }
 
-enum err batch_drop(struct redis *r, const struct uuid *batch, const struct uuid *jobs, size_t n,
-                    batch_left_fn *cb, void *arg)
+enum err batch_drop(struct redis *r, const struct uuid *batch, const struct uuid *jobs,
+                    size_t n, batch_left_fn *cb, void *arg)
 {
     struct slice args[BATCH_DROP_MAX];
 

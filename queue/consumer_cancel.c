@@ -38,8 +38,8 @@ static void on_fresh(void *arg)
 
 void consumer_ask_missed(struct consumer *c)
 {
-    if (!c->cancel_missed)
-        return;
+    if (!c->cancel_missed || c->claiming || c->beating)
+        return; /* when that is over */
     c->cancel_missed = false;
     ask(c);
 }

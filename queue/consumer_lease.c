@@ -239,6 +239,7 @@ static void on_beat(void *arg, enum err e, const redisReply *reply)
         else
             consumer_lose(c, reply->element[0]->integer == 2);
     }
+    consumer_ask_missed(c);
     consumer_close_step(c);
 }
 

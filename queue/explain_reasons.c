@@ -260,6 +260,8 @@ void explain_reasons(const struct explain_facts *f, struct explanation *ret)
     ret->state = f->state.state;
     if (f->state.state == JOB_RUNNING)
         explain_running(f, ret);
+    else if (f->state.state == JOB_CANCELLED)
+        (void)add(ret, "cancelled", "it was cancelled; its end is still to be recorded");
     else
         explain_waiting(f, ret);
 }

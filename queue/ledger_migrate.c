@@ -20,6 +20,12 @@ static const unsigned char sql_partitions[] = {
 static const unsigned char sql_redrive[] = {
 #include "queue/sql/0003_redrive.sql.inc"
 };
+static const unsigned char sql_image_results[] = {
+#include "queue/sql/0004_image_results.sql.inc"
+};
+static const unsigned char sql_recipes[] = {
+#include "queue/sql/0005_recipes.sql.inc"
+};
 
 /* The file of version v stands at v - 1. */
 static const struct migration {
@@ -30,6 +36,8 @@ static const struct migration {
     {"jobs", sql_jobs, sizeof sql_jobs - 1},
     {"partitions", sql_partitions, sizeof sql_partitions - 1},
     {"redrive", sql_redrive, sizeof sql_redrive - 1},
+    {"image_results", sql_image_results, sizeof sql_image_results - 1},
+    {"recipes", sql_recipes, sizeof sql_recipes - 1},
 };
 
 unsigned ledger_version_wanted(void)

@@ -107,71 +107,7 @@ struct spec_email {
 MUST_USE enum err spec_email_parse(const msgpack_object *args, const char *at,
                                    struct spec_email *ret, struct spec_fault *reterr);
 
-/* --- image (DESIGN: one source, several outputs from one decode) ------------------------------- */
-enum image_format { IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_AVIF, IMAGE_GIF };
-const char *image_format_name(enum image_format f);
-const char *image_format_mime(enum image_format f);
-const char *image_format_ext(enum image_format f); /* "jpg" "png" "webp" "avif" "gif" */
-MUST_USE bool image_format_parse(struct slice name, enum image_format *ret); /* also "jpg" */
-
-enum image_fit { IMAGE_FIT_INSIDE, IMAGE_FIT_COVER, IMAGE_FIT_CONTAIN, IMAGE_FIT_FILL };
-enum image_gravity {
-    IMAGE_CENTER,
-    IMAGE_NORTH,
-    IMAGE_SOUTH,
-    IMAGE_EAST,
-    IMAGE_WEST,
-    IMAGE_NORTHEAST,
-    IMAGE_NORTHWEST,
-    IMAGE_SOUTHEAST,
-    IMAGE_SOUTHWEST,
-    IMAGE_ATTENTION,
-    IMAGE_ENTROPY
-};
-
-enum image_op_kind { IMAGE_OP_RESIZE, IMAGE_OP_SHARPEN };
-struct image_op {
-    enum image_op_kind kind;
-    union {
-        /* width or height may be 0 (free), not both; 1..16384. inside (default) keeps the shape within the
-         * box; cover fills and crops by gravity; contain fills and pads with background; fill stretches.
-         * enlarge: false unless asked for. */
-        struct {
-            uint32_t width, height;
-            enum image_fit fit;
-            enum image_gravity gravity;
-            bool enlarge;
-            uint8_t background
-                [4]; /* RGBA of "#rrggbb" or "#rrggbbaa"; default transparent, or white where the format has no alpha */
-            bool has_background;
-        } resize;
-        struct {
-            double sigma; /* 0.3..10, default 0.5 */
-        } sharpen;
-    } u;
-};
-#define SPEC_IMAGE_OUTPUTS_MAX 32
-#define SPEC_IMAGE_OPS_MAX     16
-struct image_output {
-    char name[JOB_NAME_MAX + 1]; /* unique in the job; [a-z0-9._-], first a letter or digit */
-    struct image_op ops[SPEC_IMAGE_OPS_MAX];
-    size_t n_ops;
-    enum image_format format; /* default: the source's, or webp where that cannot be written */
-    bool has_format;
-    uint8_t
-        quality; /* 1..100; 0: the format's default (jpeg 80, webp 80, avif 50; png has none) */
-};
-enum image_source_kind { IMAGE_SOURCE_UPLOAD, IMAGE_SOURCE_URL, IMAGE_SOURCE_PATH };
-struct spec_image {
-    enum image_source_kind source_kind;
-    struct uuid upload;  /* "upload": the id that POST /v1/uploads gave */
-    struct slice source; /* url or path */
-    struct image_output outputs[SPEC_IMAGE_OUTPUTS_MAX];
-    size_t n_outputs; /* 1..32 */
-    bool auto_orient; /* default true */
-};
-/* ret is large (tens of KB): allocate it. */
-MUST_USE enum err spec_image_parse(const msgpack_object *args, const char *at,
-                                   struct spec_image *ret, struct spec_fault *reterr);
+/* --- image, image.info ------------------------------------------------------------------------ */
+#include "queue/spec_image.h"
 
 #endif

@@ -54,17 +54,6 @@ static enum err encode(const struct spec_job *f, struct submission *s,
     return ERR_TOO_BIG;
 }
 
-/* Known to the protocol, not served by this version's workers: better said now than in a dead job. */
-static enum err refuse_unserved(const struct spec_job *f, struct spec_fault *reterr)
-{
-    const msgpack_object *source = mp_get(f->args, "source");
-
-    if (strcmp(f->type->name, "image") != 0 || source == NULL || mp_get(source, "url") == NULL)
-        return ERR_OK;
-    return spec_fault_set(reterr, "/args/source/url",
-                          "is not served by this version: upload the file, or name a path");
-}
-
 static enum err build(const msgpack_object *root, struct submission *s,
                       struct spec_fault *reterr)
 {
@@ -72,8 +61,6 @@ static enum err build(const msgpack_object *root, struct submission *s,
     struct spec_job f;
     enum err e = spec_job_parse(root, SPEC_SUBMITTED, &at, &f, reterr);
 
-    if (e == ERR_OK)
-        e = refuse_unserved(&f, reterr);
     if (e != ERR_OK)
         return e;
     s->type = f.type;
@@ -97,8 +84,31 @@ static void tell_unpackable(enum err e, const struct fault *why, struct spec_fau
         (void)spec_fault_set(reterr, "", "as %s", why->text);
 }
 
-enum err submission_unpack(struct slice packed, struct submission *ret,
-                           struct spec_fault *reterr)
+/* Recipes make a job larger than what was sent: it must still be one that workers take. */
+static enum err check_expanded(const struct submission *s, struct spec_fault *reterr)
+{
+    struct fault why;
+    struct job job;
+
+    if (job_decode(buf_slice(&s->item), &job, &why) == ERR_OK)
+        return ERR_OK;
+    (void)spec_fault_set(reterr, "", "with what its recipes say, the job is too large: %.120s",
+                         why.text);
+    return ERR_TOO_BIG;
+}
+
+static enum err expand(msgpack_object *root, struct recipe_book *book, msgpack_zone *zone,
+                       struct submission *ret, struct spec_fault *reterr)
+{
+    enum err e = recipe_expand(root, book, zone, reterr);
+
+    if (e == ERR_OK)
+        e = build(root, ret, reterr);
+    return e == ERR_OK ? check_expanded(ret, reterr) : e;
+}
+
+enum err submission_unpack_with(struct slice packed, struct recipe_book *book,
+                                struct submission *ret, struct spec_fault *reterr)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
@@ -116,6 +126,8 @@ enum err submission_unpack(struct slice packed, struct submission *ret,
     e = mp_parse(packed, &limits, &zone, &root, &why);
     if (e != ERR_OK)
         tell_unpackable(e, &why, reterr);
+    else if (book != NULL)
+        e = expand(&root, book, &zone, ret, reterr);
     else
         e = build(&root, ret, reterr);
     msgpack_zone_destroy(&zone);
@@ -124,17 +136,29 @@ enum err submission_unpack(struct slice packed, struct submission *ret,
     return e;
 }
 
-enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
-                          struct spec_fault *reterr)
+enum err submission_unpack(struct slice packed, struct submission *ret,
+                           struct spec_fault *reterr)
+{
+    return submission_unpack_with(packed, NULL, ret, reterr);
+}
+
+enum err submission_parse_with(struct slice json, unsigned max_depth, struct recipe_book *book,
+                               struct submission *ret, struct spec_fault *reterr)
 {
     AUTO(buf_done) struct buf packed = {0};
     struct fault why;
     enum err e = json_to_msgpack(json, max_depth, &packed, &why);
 
     if (e == ERR_OK)
-        return submission_unpack(buf_slice(&packed), ret, reterr);
+        return submission_unpack_with(buf_slice(&packed), book, ret, reterr);
     (void)spec_fault_set(reterr, "", "%s", why.text);
     return e;
+}
+
+enum err submission_parse(struct slice json, unsigned max_depth, struct submission *ret,
+                          struct spec_fault *reterr)
+{
+    return submission_parse_with(json, max_depth, NULL, ret, reterr);
 }
 
 void submission_done(struct submission *s)

@@ -10,6 +10,7 @@
 #define QUEUE_SUBMISSION_H
 
 #include "queue/producer.h"
+#include "queue/recipe.h"
 #include "queue/spec.h"
 
 struct submission {
@@ -30,6 +31,13 @@ MUST_USE enum err submission_parse(struct slice json, unsigned max_depth,
 /* The same from the JSON as msgpack (shared/json.h). */
 MUST_USE enum err submission_unpack(struct slice packed, struct submission *ret,
                                     struct spec_fault *reterr);
+/* The same, for jobs that may name recipes (NULL: they may not). ERR_NOT_FOUND: the book has not the one it wants: when it
+ * has been found elsewhere and put into it, the same call goes on from there. */
+MUST_USE enum err submission_parse_with(struct slice json, unsigned max_depth,
+                                        struct recipe_book *book, struct submission *ret,
+                                        struct spec_fault *reterr);
+MUST_USE enum err submission_unpack_with(struct slice packed, struct recipe_book *book,
+                                         struct submission *ret, struct spec_fault *reterr);
 void submission_done(struct submission *s);
 /* Under another id. */
 void submission_rename(struct submission *s, const struct uuid *id);

@@ -139,7 +139,8 @@ bool clock_parse_rfc3339(struct slice text, uint64_t *ret_ms)
     if (!take_fraction(&at, &ms) || !take_offset(&at, &offset) || *at != '\0' ||
         !day_exists(year, month, day))
         return false;
-    seconds = days_since_epoch(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    seconds = days_since_epoch(year, month, day) * 86400 + ((int64_t)hour * 60 + minute) * 60 +
+              second;
     total = (seconds - offset * 60) * 1000 + ms;
     if (total < 0 || (uint64_t)total > LAST_WALL_MS)
         return false;

@@ -3,7 +3,7 @@
  * The host is resolved off the loop (uv_getaddrinfo), every address is put to the guard, and the
  * transfer is pinned to the addresses that passed (CURLOPT_RESOLVE), and checked again when the
  * socket opens; so a name that changes between check and use gains nothing. No redirects, no
- * proxies, http and https only (smtp and smtps for mail). Loop thread only. */
+ * proxies, no compressed encodings, http and https only (smtp and smtps for mail). Loop thread only. */
 #ifndef SHARED_HTTP_CLIENT_H
 #define SHARED_HTTP_CLIENT_H
 
@@ -31,13 +31,25 @@ struct http_header {
     const char *name, *value;
 };
 
+/* Where the body of a 2xx answer goes piece by piece instead of into the answer. take runs on the loop, inside
+ * of the transfer: it must not start, cancel or end one. An error of its ends the transfer with that error. */
+typedef enum err http_sink_fn(void *arg, struct slice piece, struct fault *reterr);
+struct http_sink {
+    http_sink_fn *take; /* NULL: no sink */
+    void *arg;
+    uint64_t max_bytes; /* more, or more announced: TOO_BIG */
+};
+
 struct http_request {
     const char *method; /* GET, HEAD, POST, PUT, PATCH, DELETE */
     const char *url;
     const struct http_header *headers;
     size_t n_headers;
-    struct slice body;    /* copied */
-    uint32_t deadline_ms; /* whole transfer, name resolution included; 0: 20000 */
+    struct slice body;     /* copied */
+    uint32_t deadline_ms;  /* whole transfer, name resolution included; 0: 20000 */
+    struct http_sink sink; /* then the bodies of other answers are not kept */
+    /* Slower than so many bytes a second for stall_ms (whole seconds): TIMEOUT. 0: never. */
+    uint32_t min_rate, stall_ms;
 };
 
 struct http_answer {
@@ -45,6 +57,7 @@ struct http_answer {
     struct slice body;
     int64_t retry_after_ms; /* -1: none; seconds or HTTP date, clamped to 24 h */
     const char *peer;       /* "203.0.113.7:443", or "" */
+    const char *location;   /* of a 3xx: where it points to, absolute; NULL: nowhere */
 };
 
 /* ERR_OK means an answer came, whatever its status. ERR_FORBIDDEN: the guard refused; ERR_MALFORMED: the

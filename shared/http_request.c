@@ -1,5 +1,6 @@
 #include "shared/http_request.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -22,9 +23,12 @@ struct request {
     struct curl_slist *headers, *pin;
     char *body;
     struct buf reply;
+    struct http_sink sink;
+    uint64_t sunk, skipped; /* bytes that the sink took; bytes that nobody wants */
+    struct fault sink_why;
     size_t head_bytes;
     int64_t retry_after_ms;
-    bool too_big, refused;
+    bool too_big, refused, sink_failed, enough;
     struct fault refusal;
     char peer[RESOLVE_TEXT_SIZE];
     char error[CURL_ERROR_SIZE];
@@ -58,11 +62,41 @@ static const struct http_transfer_kind kind = {.stop = stop, .free = free_reques
 
 /* --- what libcurl calls ----------------------------------------------------------------------- */
 
+/* The page that comes with an error: a little of it keeps the connection, more is not worth it. */
+static size_t skip(struct request *r, size_t len)
+{
+    r->skipped += len;
+    r->enough = r->skipped > r->conf->max_reply_bytes;
+    return r->enough ? CURL_WRITEFUNC_ERROR : len;
+}
+
+static size_t sink(struct request *r, const char *bytes, size_t len)
+{
+    long status = 0;
+    curl_off_t announced = -1;
+
+    (void)curl_easy_getinfo(r->task.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200 || status > 299)
+        return skip(r, len);
+    (void)curl_easy_getinfo(r->task.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced > 0 && (uint64_t)announced > r->sink.max_bytes)
+        r->too_big = true;
+    if (r->too_big || len > r->sink.max_bytes - r->sunk) {
+        r->too_big = true;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    r->sunk += len;
+    r->sink_failed = r->sink.take(r->sink.arg, slice_of(bytes, len), &r->sink_why) != ERR_OK;
+    return r->sink_failed ? CURL_WRITEFUNC_ERROR : len;
+}
+
 static size_t take_body(char *bytes, size_t size, size_t n, void *arg)
 {
     struct request *r = arg;
     size_t len = size * n;
 
+    if (r->sink.take != NULL)
+        return sink(r, bytes, len);
     if (len > r->conf->max_reply_bytes - r->reply.len) {
         r->too_big = true;
         return CURL_WRITEFUNC_ERROR;
@@ -297,7 +331,22 @@ static void set_options(CURL *h, struct request *r, uint32_t deadline_ms)
         (void)curl_easy_setopt(h, CURLOPT_CAINFO, r->conf->ca_file);
 }
 
+static void set_pace(CURL *h, const struct http_request *req)
+{
+    if (req->min_rate == 0 || req->stall_ms == 0)
+        return;
+    (void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, (long)req->min_rate);
+    (void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((req->stall_ms + 999) / 1000));
+}
+
 /* --- the course ------------------------------------------------------------------------------- */
+
+static uint64_t body_limit(const struct request *r)
+{
+    if (r->head_bytes > HEAD_MAX_BYTES)
+        return HEAD_MAX_BYTES;
+    return r->sink.take != NULL ? r->sink.max_bytes : r->conf->max_reply_bytes;
+}
 
 static enum err why_failed(const struct request *r, CURLcode code, struct fault *why)
 {
@@ -305,10 +354,13 @@ static enum err why_failed(const struct request *r, CURLcode code, struct fault 
         *why = r->refusal;
         return why->err;
     }
+    if (r->sink_failed) {
+        *why = r->sink_why;
+        return why->err;
+    }
     if (r->too_big)
-        return fault_set(
-            why, ERR_TOO_BIG, 0, "%.120s: the answer is over %zu bytes", r->base.what,
-            r->head_bytes > HEAD_MAX_BYTES ? (size_t)HEAD_MAX_BYTES : r->conf->max_reply_bytes);
+        return fault_set(why, ERR_TOO_BIG, 0, "%.120s: the answer is over %" PRIu64 " bytes",
+                         r->base.what, body_limit(r));
     if (buf_failed(&r->reply))
         return fault_set(why, ERR_NOMEM, 0, "%.120s: the answer", r->base.what);
     return curl_fault(why, code, r->base.what, r->error);
@@ -321,8 +373,9 @@ static void on_done(void *arg, CURLcode code)
     struct fault why = {.err = ERR_OK};
     enum err e = ERR_OK;
 
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK || r->enough) {
         (void)curl_easy_getinfo(r->task.easy, CURLINFO_RESPONSE_CODE, &answer.status);
+        (void)curl_easy_getinfo(r->task.easy, CURLINFO_REDIRECT_URL, &answer.location);
         answer.body = buf_slice(&r->reply);
     } else {
         answer.retry_after_ms = -1;
@@ -374,6 +427,7 @@ static enum err prepare(struct request *r, const struct http_request *req, uint3
         memcpy(r->body, req->body.ptr, req->body.len);
     set_options(r->task.easy, r, deadline_ms);
     set_guards(r->task.easy, r);
+    set_pace(r->task.easy, req);
     set_method(r->task.easy, req->method, r, req->body.len);
     return ERR_OK;
 }
@@ -389,6 +443,7 @@ enum err http_request_start(const struct http_conf *conf, const struct http_requ
     if (r == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "request");
     r->conf = conf;
+    r->sink = req->sink;
     r->retry_after_ms = -1;
     e = prepare(r, req, deadline_ms, reterr);
     if (e != ERR_OK) {

@@ -99,6 +99,15 @@ static void on_running(void *arg, struct slot *s)
                                      : 0);
 }
 
+static void on_rest(void *arg, struct slot *s, bool rests)
+{
+    struct lane *lane = arg;
+    struct daemon *d = lane->owner;
+
+    count_rendering(d, s, !rests && slot_uses_renderer(s));
+    rooms_changed(d);
+}
+
 static void on_idle(void *arg, struct slot *s)
 {
     struct lane *lane = arg;
@@ -193,8 +202,11 @@ void daemon_on_claim(void *arg, const struct claim *claim)
 {
     struct lane *lane = arg;
     struct daemon *d = lane->owner;
-    struct slot_events ev = {
-        .arg = lane, .on_running = on_running, .on_idle = on_idle, .on_ended = on_ended};
+    struct slot_events ev = {.arg = lane,
+                             .on_running = on_running,
+                             .on_rest = on_rest,
+                             .on_idle = on_idle,
+                             .on_ended = on_ended};
     struct slot *s = slot_new(&d->sv, lane->consumer, lane->queue, claim, &ev);
 
     if (s == NULL) {

@@ -2,6 +2,7 @@
 
 #include "worker/daemon_internal.h"
 #include "worker/notify/mime.h"
+#include "worker/result_memory.h"
 
 /* --- building ---------------------------------------------------------------------------------------- */
 
@@ -99,11 +100,31 @@ static enum err build_pool(struct daemon *d, struct fault *reterr)
                                .limits = {.source_bytes = opt->source_bytes,
                                           .pixels = opt->source_pixels,
                                           .output_pixels = opt->output_pixels,
+                                          .output_bytes = opt->output_bytes,
+                                          .frames = opt->source_frames,
+                                          .cpu_ms = opt->render_cpu_ms,
                                           .memory_bytes = opt->render_memory},
+                               .fonts = opt->render_fonts,
                                .metrics = d->sv.metrics,
                                .log = &d->sv.log,
                            },
                            &d->sv.pool, reterr);
+}
+
+static enum err build_memory(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+
+    if (!opt->result_memory)
+        return ERR_OK;
+    return result_memory_new(
+        &(struct result_memory_options){.loop = d->sv.loop,
+                                        .pg = &d->sv.pg,
+                                        .blob_dir = opt->blob_dir,
+                                        .engine_file = d->instance.render_program,
+                                        .max_age_ms = opt->result_age_ms,
+                                        .metrics = d->sv.metrics},
+        &d->sv.memory, reterr);
 }
 
 static void build_lane_metrics(struct daemon *d, struct lane *lane)
@@ -247,6 +268,7 @@ static enum err build(struct daemon *d, struct fault *reterr)
                          "ms is out of range, at least three times BEAT, %" PRIu64 "ms",
                          opt->lease_ms, 3 * opt->beat_ms);
     e = instance_open(opt, &d->instance, reterr);
+    d->sv.spool = d->instance.spool;
     if (e == ERR_OK)
         e = build_flight(d, reterr);
     if (e == ERR_OK)
@@ -257,6 +279,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_connections(d, reterr);
     if (e == ERR_OK)
         e = build_pool(d, reterr);
+    if (e == ERR_OK)
+        e = build_memory(d, reterr);
     if (e == ERR_OK)
         e = build_lanes(d, reterr);
     if (e == ERR_OK)

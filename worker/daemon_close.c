@@ -1,4 +1,5 @@
 #include "worker/daemon_internal.h"
+#include "worker/result_memory.h"
 
 #define GRACE_MS 3000 /* after DRAIN: for what was stopped to be written and settled */
 
@@ -64,6 +65,7 @@ static void close_last(struct daemon *d)
     void (*on_closed)(void *) = d->on_closed;
     void *arg = d->closed_arg;
 
+    result_memory_free(&d->sv.memory);
     netguard_free(&d->sv.guard);
     metrics_free(&d->sv.metrics);
     daemon_drop_crashes(d, NULL);

@@ -135,31 +135,43 @@ static enum err map_file(const char *path, struct tape **ret, struct fault *rete
     return ERR_OK;
 }
 
+static struct flight *flight_new(const char *path, struct tape *tape)
+{
+    struct flight *f = calloc(1, sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    f->tape = tape;
+    f->path = strdup(path);
+    if (f->path != NULL)
+        return f;
+    free(f);
+    return NULL;
+}
+
 enum err flight_open(const char *path, flight_crash_fn *tell, void *arg, struct flight **ret,
                      struct fault *reterr)
 {
-    struct flight *f = calloc(1, sizeof *f);
-    enum err e;
+    struct tape *tape = NULL;
+    enum err e = map_file(path, &tape, reterr);
+    struct flight *f;
 
-    if (f == NULL)
-        return fault_set(reterr, ERR_NOMEM, 0, "no memory for the flight recorder");
-    f->path = strdup(path);
-    e = f->path != NULL ? map_file(path, &f->tape, reterr)
-                        : fault_set(reterr, ERR_NOMEM, 0, "no memory for the flight recorder");
-    if (e != ERR_OK) {
-        free(f->path);
-        free(f);
+    if (e != ERR_OK)
         return e;
+    f = flight_new(path, tape);
+    if (f == NULL) {
+        (void)munmap(tape, sizeof *tape);
+        return fault_set(reterr, ERR_NOMEM, 0, "no memory for the flight recorder");
     }
-    if (f->tape->magic == FILE_MAGIC && f->tape->version == FILE_VERSION && f->tape->open == 1)
-        tell_all(f->tape, tell, arg);
-    memset(f->tape, 0, sizeof *f->tape);
-    f->tape->magic = FILE_MAGIC;
-    f->tape->version = FILE_VERSION;
-    f->tape->pid = (uint32_t)getpid();
-    f->tape->open = 1;
+    if (tape->magic == FILE_MAGIC && tape->version == FILE_VERSION && tape->open == 1)
+        tell_all(tape, tell, arg);
+    memset(tape, 0, sizeof *tape);
+    tape->magic = FILE_MAGIC;
+    tape->version = FILE_VERSION;
+    tape->pid = (uint32_t)getpid();
+    tape->open = 1;
     flight_tick(f);
-    atomic_store(&running_tape, f->tape);
+    atomic_store(&running_tape, tape);
     catch_fatal();
     *ret = f;
     return ERR_OK;

@@ -19,6 +19,7 @@ struct handler {
 
 const struct handler *handler_find(const char *type);
 
-extern const struct handler handler_noop, handler_image, handler_webhook, handler_email;
+extern const struct handler handler_noop, handler_image, handler_image_info, handler_webhook,
+    handler_email;
 
 #endif

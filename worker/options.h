@@ -9,9 +9,14 @@ struct worker_options {
     char *queues, *instance, *host;
     char *spool_dir, *blob_dir, *path_roots, *render_program;
     uint64_t slots, concurrency, renderers, recycle_jobs, recycle_rss;
-    uint64_t source_bytes, source_pixels, output_pixels, render_memory;
+    uint64_t source_bytes, source_pixels, source_frames, output_pixels, output_bytes;
+    uint64_t render_memory, render_cpu_ms;
+    char *render_fonts;
     char *webhook_secrets, *outgoing_allow, *smtp_url, *smtp_user, *smtp_password, *mail_from,
         *ca_file, *metrics_listen;
+    uint64_t source_timeout_ms, source_fetches, source_rate, source_stall_ms;
+    uint64_t result_age_ms;
+    bool result_memory;
     bool smtp_tls;
     uint64_t webhook_timeout_ms;
     uint64_t beat_ms, lease_ms, schedule_grace_ms, drain_ms, retry_base_ms, retry_cap_ms;

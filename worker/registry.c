@@ -1,10 +1,7 @@
 #include "worker/handler.h"
 
 static const struct handler *const handlers[] = {
-    &handler_noop,
-    &handler_image,
-    &handler_webhook,
-    &handler_email,
+    &handler_noop, &handler_image, &handler_image_info, &handler_webhook, &handler_email,
 };
 
 const struct handler *handler_find(const char *type)

@@ -15,6 +15,7 @@
 
 struct services {
     const struct worker_options *opt;
+    const char *spool; /* the directory that is this worker's alone */
     struct log_ctx log;
     struct loop *loop;
     struct redis *redis;
@@ -24,7 +25,9 @@ struct services {
     struct render_pool *pool;
     struct netguard *guard;
     struct http_client *http;
+    struct result_memory *memory; /* NULL: results are not remembered */
     struct metrics *metrics;
+    size_t fetching; /* image jobs that wait for their source, renderers left free */
     struct webhook_secret secrets[WEBHOOK_SECRETS_MAX];
     size_t n_secrets;
 };

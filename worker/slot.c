@@ -403,6 +403,11 @@ void slot_set_retry_after(struct slot *s, int64_t ms)
     s->retry_after_ms = ms;
 }
 
+void slot_rest(struct slot *s, bool rests)
+{
+    s->events.on_rest(s->events.arg, s, rests);
+}
+
 void slot_progress(struct slot *s, unsigned pct, const char *note)
 {
     if (s->stop != SLOT_STOP_LOST)

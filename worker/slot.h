@@ -37,6 +37,8 @@ struct slot_events {
     void *arg;
     /* Its handler is about to start. At most once. */
     void (*on_running)(void *arg, struct slot *s);
+    /* The handler waits for something outside, without a renderer (rests), or goes on. */
+    void (*on_rest)(void *arg, struct slot *s, bool rests);
     /* The handler has let go (a renderer is free again); the job is not settled yet. Once. */
     void (*on_idle)(void *arg, struct slot *s);
     /* Last; the slot is freed when it returns. */
@@ -101,6 +103,8 @@ struct buf *slot_result(struct slot *s);
 /* Gives the slot n outputs to record; takes the array and the strings inside (heap). */
 void slot_set_outputs(struct slot *s, struct ledger_output *outputs, size_t n);
 void slot_set_retry_after(struct slot *s, int64_t ms);
+/* From the handler: it needs no renderer for now, another job may be claimed; or it needs one again. */
+void slot_rest(struct slot *s, bool rests);
 void slot_progress(struct slot *s, unsigned pct, const char *note);
 /* Ends the attempt early. Idempotent; the first reason stays, except that LOST always wins. */
 void slot_stop(struct slot *s, enum slot_stop why);

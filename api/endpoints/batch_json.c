@@ -1,9 +1,11 @@
-/* The JSON form of POST /v1/jobs/batch: parse all -> (Idempotency-Key) -> enqueue all -> one answer, in order.
+/* The JSON form of POST /v1/jobs/batch: parse all -> (Idempotency-Key) -> (open the batch) -> enqueue all -> one
+ * answer, in order. With `then` the jobs are a batch that something follows (api/batch_group.h).
  *
  * 202: every job was accepted. 200: some were not, `results` says which. 422 with "atomic": true: some were not
  * valid, and none was enqueued. 503: none was taken, and none was refused: the queue is away.
  * With a key the ids follow from the one that the key keeps, so a batch that was cut off is completed, not doubled. */
 #include "api/api.h"
+#include "api/batch_group.h"
 #include "api/endpoints/batch.h"
 #include "api/idempotency.h"
 #include "api/reply.h"
@@ -24,6 +26,7 @@ struct member {
 struct batch {
     struct request *rq;
     struct idempotency idem;
+    struct batch_group group;
     bool atomic;
     size_t n, pending, accepted, refused; /* refused: for certain */
     struct member *members;
@@ -35,6 +38,7 @@ static void batch_free(struct batch *b)
         if (!b->members[i].bad)
             submission_done(&b->members[i].job);
     }
+    batch_group_done(&b->group);
     free(b->members);
     free(b);
 }
@@ -65,10 +69,13 @@ static void add_results(const struct batch *b, struct buf *out)
 static void reply_results(struct batch *b)
 {
     AUTO(buf_done) struct buf body = {0};
+    char id[UUID_TEXT_SIZE];
     unsigned status = b->accepted == b->n ? 202 : 200;
     bool known = b->accepted + b->refused == b->n;
 
     buf_add_char(&body, '{');
+    if (b->group.used)
+        buf_addf(&body, "\"batch\":\"%s\",", uuid_text(&b->group.id, id));
     add_results(b, &body);
     if (b->accepted == 0 || !known)
         idempotency_undone(b->rq, &b->idem, known);
@@ -77,8 +84,10 @@ static void reply_results(struct batch *b)
     reply_json(b->rq, status, &body);
 }
 
-static void finish(struct batch *b)
+static void finish(void *arg)
 {
+    struct batch *b = arg;
+
     if (b->accepted + b->refused > 0) {
         reply_results(b);
     } else {
@@ -122,7 +131,7 @@ static void reply_spoiled(struct batch *b)
 static void end_one(struct batch *b)
 {
     if (--b->pending == 0)
-        finish(b);
+        batch_group_over(&b->group, finish, b);
 }
 
 static void on_judged(void *arg, enum err e, const struct producer_verdict *v,
@@ -137,6 +146,9 @@ static void on_judged(void *arg, enum err e, const struct producer_verdict *v,
         m->verdict = *v;
     m->batch->accepted += e == ERR_OK;
     m->batch->refused += m->judged && e != ERR_OK;
+    if (m->judged &&
+        (e != ERR_OK || !uuid_eq(&v->id, &m->job.id))) /* or another has its place */
+        batch_group_gone(&m->batch->group, &m->job.id);
     end_one(m->batch);
 }
 
@@ -145,11 +157,6 @@ static void enqueue_one(struct batch *b, size_t i)
     struct member *m = &b->members[i];
     struct producer_job job;
 
-    if (b->idem.used) {
-        struct uuid id = uuid_derive(&b->idem.idem.id, (uint32_t)i);
-
-        submission_rename(&m->job, &id);
-    }
     job = submission_job(&m->job);
     if (b->idem.used) {
         job.once_ms = b->rq->api->opt->idempotency_ms;
@@ -171,12 +178,54 @@ static void enqueue_all(struct batch *b)
     end_one(b);
 }
 
+static void on_open(void *arg, enum err e)
+{
+    struct batch *b = arg;
+
+    if (e == ERR_OK) {
+        enqueue_all(b);
+        return;
+    }
+    idempotency_undone(b->rq, &b->idem, false);
+    reply_unavailable(b->rq, "the batch cannot be opened now", e);
+    batch_free(b);
+}
+
+/* Their ids stand fast here: made from the key's where there is one. */
+static enum err name_all(struct batch *b)
+{
+    enum err e = ERR_OK;
+
+    if (b->idem.used)
+        b->group.id = uuid_derive(&b->idem.idem.id, UINT32_MAX);
+    for (size_t i = 0; e == ERR_OK && i < b->n; i++) {
+        struct uuid id = uuid_derive(&b->idem.idem.id, (uint32_t)i);
+
+        if (b->members[i].bad)
+            continue;
+        if (b->idem.used)
+            submission_rename(&b->members[i].job, &id);
+        e = batch_group_add(&b->group, &b->members[i].job);
+    }
+    return e;
+}
+
+static void begin_batch(struct batch *b)
+{
+    enum err e = name_all(b);
+
+    if (e == ERR_OK)
+        batch_group_open(&b->group, b->rq->api, on_open, b);
+    else
+        on_open(b, e);
+}
+
 static void on_begun(void *arg, bool go_on)
 {
     struct batch *b = arg;
 
     if (go_on)
-        enqueue_all(b);
+        begin_batch(b);
     else
         batch_free(b);
 }
@@ -215,6 +264,7 @@ static enum err take_members(struct batch *b, const msgpack_object *jobs)
 static enum err check_fields(const msgpack_object *root, uint64_t max, struct spec_fault *why)
 {
     const msgpack_object *jobs = mp_get(root, "jobs"), *atomic = mp_get(root, "atomic");
+    const msgpack_object *then = mp_get(root, "then");
 
     if (root->type != MSGPACK_OBJECT_MAP)
         return spec_fault_set(why, "", "must be an object");
@@ -224,9 +274,9 @@ static enum err check_fields(const msgpack_object *root, uint64_t max, struct sp
                               (unsigned long long)max);
     if (atomic != NULL && atomic->type != MSGPACK_OBJECT_BOOLEAN)
         return spec_fault_set(why, "/atomic", "must be true or false");
-    if (root->via.map.size > 1u + (atomic != NULL))
+    if (root->via.map.size > 1u + (atomic != NULL) + (then != NULL))
         return spec_fault_set(why, "",
-                              "has a field that is not known; known here: jobs, atomic");
+                              "has a field that is not known; known here: jobs, atomic, then");
     return ERR_OK;
 }
 
@@ -239,6 +289,9 @@ static enum err build(struct batch *b, const msgpack_object *root, struct spec_f
         return e;
     atomic = mp_get(root, "atomic");
     b->atomic = atomic != NULL && atomic->via.boolean;
+    e = batch_group_read(&b->group, mp_get(root, "then"), why);
+    if (e != ERR_OK)
+        return e;
     e = take_members(b, mp_get(root, "jobs"));
     if (e != ERR_OK)
         (void)spec_fault_set(why, "", "no memory for the batch");
@@ -303,7 +356,8 @@ void batch_json_end(struct request *rq)
         e = parse(b, &why);
     }
     if (e != ERR_OK) {
-        free(b);
+        if (b != NULL)
+            batch_free(b);
         refuse(rq, e, &why);
     } else if (b->atomic && count_bad(b) > 0) {
         reply_spoiled(b);
@@ -312,6 +366,6 @@ void batch_json_end(struct request *rq)
     } else if (b->idem.used) {
         idempotency_begin(rq, &b->idem, &base, on_begun, b);
     } else {
-        enqueue_all(b);
+        begin_batch(b);
     }
 }

@@ -33,7 +33,13 @@ extern const struct endpoint
     endpoint_job_cancel,
     endpoint_job_events,
     endpoint_caps_put,
-    endpoint_batch_post;
+    endpoint_jobs_cancel,
+    endpoint_batch_get,
+    endpoint_batch_post,
+    endpoint_recipes,
+    endpoint_recipe_get,
+    endpoint_recipe_put,
+    endpoint_recipe_delete;
 /* clang-format on */
 
 #endif

@@ -22,6 +22,8 @@ struct list {
     struct request *rq;
     char state[16], queue[JOB_NAME_MAX + 1], type[JOB_NAME_MAX + 1], error[32],
         cursor[JOB_NAME_MAX + 24];
+    struct uuid batch;
+    bool has_batch;
     enum job_state live; /* 0: recorded */
     unsigned limit;
     struct buf out;
@@ -86,6 +88,8 @@ static void list_recorded(struct list *l)
                               .type = or_null(l->type),
                               .state = or_null(l->state),
                               .error = or_null(l->error),
+                              .has_batch = l->has_batch,
+                              .batch = l->batch,
                               .limit = l->limit};
     enum err e;
 
@@ -261,10 +265,28 @@ static bool take_state(struct list *l)
     return true;
 }
 
+static bool take_batch(struct list *l)
+{
+    char text[UUID_TEXT_SIZE];
+
+    if (!take(l->rq, "batch", text, sizeof text))
+        return false;
+    l->has_batch = text[0] != '\0';
+    if (l->has_batch && !uuid_parse(slice_str(text), &l->batch)) {
+        reply_problem(l->rq, 400, NULL, "batch: must be a UUID");
+        return false;
+    }
+    if (l->has_batch && l->live != 0) {
+        reply_problem(l->rq, 400, NULL, "batch: only recorded jobs are found by it");
+        return false;
+    }
+    return true;
+}
+
 static bool take_all(struct list *l)
 {
-    static const char *const known[] = {"state", "queue",  "type", "error",
-                                        "limit", "cursor", NULL};
+    static const char *const known[] = {"state", "queue", "type",   "error",
+                                        "batch", "limit", "cursor", NULL};
     struct slice unknown = request_unknown_query(l->rq, known);
     struct slice repeated = request_repeated_query(l->rq);
 
@@ -272,7 +294,8 @@ static bool take_all(struct list *l)
         reply_problem(
             l->rq, 400, NULL,
             SLICE_FMT
-            ": is not a known parameter; known here: state, queue, type, error, limit, cursor",
+            ": is not a known parameter; known here: state, queue, type, error, batch, limit, "
+            "cursor",
             SLICE_ARG(unknown));
         return false;
     }
@@ -280,7 +303,8 @@ static bool take_all(struct list *l)
         reply_problem(l->rq, 400, NULL, SLICE_FMT ": is given twice", SLICE_ARG(repeated));
         return false;
     }
-    return take_limit(l) && take_state(l) && take(l->rq, "queue", l->queue, sizeof l->queue) &&
+    return take_limit(l) && take_state(l) && take_batch(l) &&
+           take(l->rq, "queue", l->queue, sizeof l->queue) &&
            take(l->rq, "type", l->type, sizeof l->type) &&
            take(l->rq, "error", l->error, sizeof l->error) &&
            take(l->rq, "cursor", l->cursor, sizeof l->cursor);

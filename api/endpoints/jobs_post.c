@@ -1,7 +1,9 @@
 /* POST /v1/jobs: check, encode, enqueue, 202.
  *
  *     parse --Idempotency-Key--> begin --> enqueue --> reply
- *        \______________________________/
+ *      ^  \______________________________/
+ *      |   \--a recipe that is not at hand--> fetch
+ *      +--------------------------------------------/
  *
  * The 202 goes out when Redis has confirmed; with the shipped redis.conf the job is then on disk. When Redis was
  * cut off in the middle nobody knows whether it took the job: 503 says so, and with a key the retry is safe. */
@@ -9,13 +11,19 @@
 #include "api/endpoints/endpoints.h"
 #include "api/idempotency.h"
 #include "api/job_answer.h"
+#include "api/recipes.h"
 #include "api/reply.h"
 #include "api/verdict_reply.h"
+
+#define FETCHES_MAX 32 /* recipes that one job may name */
 
 struct post {
     struct request *rq;
     struct submission job;
     struct idempotency idem;
+    struct recipe_book book;
+    struct spec_fault why;
+    unsigned fetches;
 };
 
 static void post_free(struct post *p)
@@ -86,11 +94,70 @@ static void on_begun(void *arg, bool go_on)
     }
 }
 
+/* The job is whole. */
+static void begin(struct post *p)
+{
+    struct request *rq = p->rq;
+
+    if (!idempotency_read(rq, buf_slice(&rq->body), &p->idem))
+        post_free(p);
+    else if (p->idem.used)
+        idempotency_begin(rq, &p->idem, &p->job.id, on_begun, p);
+    else
+        enqueue(p);
+}
+
+static void parse(struct post *p);
+
+static void on_fetched(void *arg, enum err e)
+{
+    struct post *p = arg;
+    struct request *rq = p->rq;
+
+    if (e == ERR_OK) {
+        parse(p);
+        return;
+    }
+    if (e == ERR_NOT_FOUND)
+        fate_reply_problem(rq, &(struct fate){.err = ERR_MALFORMED, .fault = &p->why});
+    else
+        reply_unavailable(rq, "recipes cannot be looked up", e);
+    free(p);
+}
+
+static void fetch(struct post *p)
+{
+    struct api *api = p->rq->api;
+    enum err e = p->fetches++ < FETCHES_MAX
+                     ? recipes_fetch(api->recipes, api->pg, &p->book.wanted, on_fetched, p)
+                     : ERR_NOT_FOUND;
+
+    if (e == ERR_NOT_FOUND)
+        (void)snprintf(p->why.text, sizeof p->why.text, "more than %d recipes in one job",
+                       FETCHES_MAX);
+    if (e != ERR_OK)
+        on_fetched(p, e);
+}
+
+static void parse(struct post *p)
+{
+    struct request *rq = p->rq;
+    enum err e = submission_parse_with(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max,
+                                       &p->book, &p->job, &p->why);
+
+    if (e == ERR_OK) {
+        begin(p);
+    } else if (e == ERR_NOT_FOUND) {
+        fetch(p);
+    } else {
+        fate_reply_problem(rq, &(struct fate){.err = e, .fault = &p->why});
+        free(p);
+    }
+}
+
 static void on_end(struct request *rq)
 {
     struct post *p;
-    struct spec_fault why;
-    enum err e;
 
     if (request_header(rq, "content-type").len > 0 &&
         !request_is_of_type(rq, "application/json")) {
@@ -103,19 +170,8 @@ static void on_end(struct request *rq)
         return;
     }
     p->rq = rq;
-    e = submission_parse(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max, &p->job,
-                         &why);
-    if (e != ERR_OK) {
-        free(p);
-        fate_reply_problem(rq, &(struct fate){.err = e, .fault = &why});
-        return;
-    }
-    if (!idempotency_read(rq, buf_slice(&rq->body), &p->idem))
-        post_free(p);
-    else if (p->idem.used)
-        idempotency_begin(rq, &p->idem, &p->job.id, on_begun, p);
-    else
-        enqueue(p);
+    p->book = (struct recipe_book){.find = recipes_find, .arg = rq->api->recipes};
+    parse(p);
 }
 
 const struct endpoint endpoint_jobs_post = {

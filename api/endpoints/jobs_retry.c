@@ -3,57 +3,13 @@
  *
  * parse -> redrive (queue/redrive.h) -> reply. */
 #include "api/api.h"
+#include "api/body_json.h"
 #include "api/endpoints/endpoints.h"
 #include "api/reply.h"
 #include "queue/redrive.h"
 #include "queue/spec/walk.h"
-#include "shared/json.h"
 
 #define LIMIT_DEFAULT 1000
-
-/* A JSON body as msgpack. */
-struct body {
-    struct buf packed;
-    msgpack_zone zone;
-    bool has_zone;
-    msgpack_object root;
-};
-
-static void body_done(struct body *b)
-{
-    if (b->has_zone)
-        msgpack_zone_destroy(&b->zone);
-    buf_done(&b->packed);
-}
-
-/* Answers when it cannot be read. */
-static bool body_read(struct request *rq, struct body *b)
-{
-    struct mp_limits limits = {
-        .max_depth = JOB_DEPTH_MAX, .max_items = JOB_VALUES_MAX, .max_bytes = JOB_ITEM_MAX};
-    struct fault why;
-
-    if (request_header(rq, "content-type").len > 0 &&
-        !request_is_of_type(rq, "application/json")) {
-        reply_problem(rq, 415, NULL, "the body must be application/json");
-        return false;
-    }
-    if (json_to_msgpack(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max, &b->packed,
-                        &why) != ERR_OK) {
-        reply_problem(rq, 400, NULL, "%s", why.text);
-        return false;
-    }
-    b->has_zone = msgpack_zone_init(&b->zone, 1024);
-    if (!b->has_zone) {
-        reply_problem(rq, 503, NULL, "no memory for the request");
-        return false;
-    }
-    if (mp_parse(buf_slice(&b->packed), &limits, &b->zone, &b->root, &why) != ERR_OK) {
-        reply_problem(rq, why.err == ERR_TOO_BIG ? 413 : 400, NULL, "%s", why.text);
-        return false;
-    }
-    return true;
-}
 
 static struct redrive_parts parts_of(const struct api *api)
 {
@@ -61,23 +17,18 @@ static struct redrive_parts parts_of(const struct api *api)
         .redis = api->redis, .pg = api->pg, .producer = api->producer};
 }
 
-static void refuse_spec(struct request *rq, const struct spec_fault *why)
-{
-    reply_problem(rq, 422, why->pointer, "%s %s", why->pointer, why->text);
-}
-
 /* --- one ------------------------------------------------------------------------------------- */
 
 struct retry_one {
     struct request *rq;
     struct uuid id;
-    struct body body;
+    struct body_json body;
     struct spec_job edit;
 };
 
 static void retry_one_free(struct retry_one *r)
 {
-    body_done(&r->body);
+    body_json_done(&r->body);
     free(r);
 }
 
@@ -124,11 +75,11 @@ static bool read_edit(struct retry_one *r)
 
     if (r->rq->body.len == 0)
         return true;
-    if (!body_read(r->rq, &r->body))
+    if (!body_json_read(r->rq, &r->body))
         return false;
     if (redrive_edit_parse(&r->body.root, &r->edit, &why) == ERR_OK)
         return true;
-    refuse_spec(r->rq, &why);
+    body_json_refuse(r->rq, &why);
     return false;
 }
 
@@ -164,14 +115,14 @@ static void retry_one(struct request *rq)
 
 struct retry_many {
     struct request *rq;
-    struct body body;
+    struct body_json body;
     struct redrive_many what;
     char queue[JOB_NAME_MAX + 1], type[JOB_NAME_MAX + 1], state[16], error[32];
 };
 
 static void retry_many_free(struct retry_many *r)
 {
-    body_done(&r->body);
+    body_json_done(&r->body);
     free(r);
 }
 
@@ -315,12 +266,12 @@ static void retry_many(struct request *rq)
     }
     r->rq = rq;
     r->what.limit = LIMIT_DEFAULT;
-    if (!body_read(rq, &r->body)) {
+    if (!body_json_read(rq, &r->body)) {
         retry_many_free(r);
         return;
     }
     if (walk_map(&r->body.root, WALK_TABLE(many_fields), r, &at, &why) != ERR_OK) {
-        refuse_spec(rq, &why);
+        body_json_refuse(rq, &why);
         retry_many_free(r);
         return;
     }

@@ -10,6 +10,7 @@
 --       5 refused: that id was used for something else; +16: this was so already
 local TAKEN, KEPT, REPLACED, HELD, FULL, OTHER, AGAIN = 0, 1, 2, 3, 4, 5, 16
 local FIRST, ARGS, TIES = 3, 10, 100
+local IN_BATCH = '\165batch\196\16' -- as an envelope says that others wait for its end
 local CAPS = {'jobs', 'bytes', 'age_ms'}
 local skip_known = ARGV[2] == '1'
 local ONCE = BASE .. 'once:'
@@ -29,7 +30,8 @@ local function holder_of(key)
     return holder
 end
 
--- What delayed holds of a job that has not been claimed yet; nil: it is ready, runs, or has run.
+-- What delayed holds of a job that has not been claimed yet; nil: it is ready, runs, or has run, or
+-- it belongs to a batch, which would wait for it.
 local function scheduled_member(id)
     local st = call('HGET', STATE, id)
     local last = type_end(st)
@@ -40,7 +42,7 @@ local function scheduled_member(id)
     for _, member in ipairs(call('ZRANGEBYSCORE', DELAYED, due, due, 'LIMIT', 0, TIES)) do
         local _, item = split(member)
         if id_of(item) == id then
-            return member
+            return not string.find(item, IN_BATCH, 1, true) and member or nil
         end
     end
     return nil

@@ -10,10 +10,11 @@ local function forget_full_rates()
     end
 end
 
+local CLAIMED = 0x93 -- how the detail of a job begins that somebody has claimed
+
 local function is_claimed(st, id, prefix)
     local last = type_end(st)
-    local state = last and string.byte(st, 2)
-    if state ~= RUNNING and state ~= CANCELLED then
+    if not last or string.byte(st, last + 1) ~= CLAIMED then
         return false
     end
     local len = string.byte(st, last + 3) or 0

@@ -1,7 +1,7 @@
 #include "queue/spec/image_op.h"
+#include "queue/spec/image_srcset.h"
 #include "queue/spec/types.h"
 
-#define QUALITY_MAX  100
 #define PATH_MAX_LEN 1024
 
 /* --- source ---------------------------------------------------------------------------------- */
@@ -9,10 +9,10 @@
 static enum err take_upload(void *out, const msgpack_object *v, const struct place *at,
                             struct spec_fault *ret)
 {
-    struct spec_image *image = out;
+    struct image_source *source = out;
 
-    image->source_kind = IMAGE_SOURCE_UPLOAD;
-    if (v->type != MSGPACK_OBJECT_STR || !uuid_parse(mp_as_slice(v), &image->upload))
+    source->kind = IMAGE_SOURCE_UPLOAD;
+    if (v->type != MSGPACK_OBJECT_STR || !uuid_parse(mp_as_slice(v), &source->upload))
         return walk_fault(at, ret, "must be the id of an upload, as POST /v1/uploads gives it");
     return ERR_OK;
 }
@@ -20,10 +20,10 @@ static enum err take_upload(void *out, const msgpack_object *v, const struct pla
 static enum err take_url(void *out, const msgpack_object *v, const struct place *at,
                          struct spec_fault *ret)
 {
-    struct spec_image *image = out;
+    struct image_source *source = out;
 
-    image->source_kind = IMAGE_SOURCE_URL;
-    return walk_url(v, &image->source, at, ret);
+    source->kind = IMAGE_SOURCE_URL;
+    return walk_url(v, &source->text, at, ret);
 }
 
 /* Whether one of the parts of a path is "..". */
@@ -44,11 +44,11 @@ static bool goes_up(struct slice path)
 static enum err take_path(void *out, const msgpack_object *v, const struct place *at,
                           struct spec_fault *ret)
 {
-    struct spec_image *image = out;
-    enum err e = walk_line(v, PATH_MAX_LEN, &image->source, at, ret);
+    struct image_source *source = out;
+    enum err e = walk_line(v, PATH_MAX_LEN, &source->text, at, ret);
 
-    image->source_kind = IMAGE_SOURCE_PATH;
-    if (e == ERR_OK && goes_up(image->source))
+    source->kind = IMAGE_SOURCE_PATH;
+    if (e == ERR_OK && goes_up(source->text))
         return walk_fault(at, ret, "must not contain \"..\"");
     return e;
 }
@@ -59,8 +59,8 @@ static const struct walk_field source_fields[] = {
     {"path", take_path, false},
 };
 
-static enum err take_source(void *out, const msgpack_object *v, const struct place *at,
-                            struct spec_fault *ret)
+enum err image_source_take(void *out, const msgpack_object *v, const struct place *at,
+                           struct spec_fault *ret)
 {
     enum err e = walk_map(v, WALK_TABLE(source_fields), out, at, ret);
 
@@ -69,158 +69,207 @@ static enum err take_source(void *out, const msgpack_object *v, const struct pla
     return e;
 }
 
-/* --- outputs --------------------------------------------------------------------------------- */
+/* --- the pictures of watermarks --------------------------------------------------------------- */
 
-/* It becomes part of a URL and a file name, so it cannot be "." or "..". */
-static bool is_output_name(struct slice s)
+static bool same_source(const struct image_source *a, const struct image_source *b)
 {
-    static const char marks[] = "._-";
-
-    if (s.len == 0 || s.len > JOB_NAME_MAX)
+    if (a->kind != b->kind)
         return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (a->kind == IMAGE_SOURCE_UPLOAD)
+        return memcmp(&a->upload, &b->upload, sizeof a->upload) == 0;
+    return slice_eq(a->text, b->text);
+}
 
-        if (!word && (i == 0 || memchr(marks, c, sizeof marks - 1) == NULL))
-            return false;
-    }
+/* Each source once, however often it is laid over something. */
+static bool add_mark(struct spec_image *image, struct image_watermark *w)
+{
+    size_t i = 0;
+
+    while (i < image->n_marks && !same_source(&image->marks[i], &w->source))
+        i++;
+    if (i == SPEC_IMAGE_MARKS_MAX)
+        return false;
+    image->marks[i] = w->source;
+    if (i == image->n_marks)
+        image->n_marks++;
+    w->mark = i;
     return true;
 }
 
-static enum err take_name(void *out, const msgpack_object *v, const struct place *at,
-                          struct spec_fault *ret)
-{
-    struct image_output *output = out;
-
-    if (v->type != MSGPACK_OBJECT_STR || !is_output_name(mp_as_slice(v)))
-        return walk_fault(at, ret,
-                          "must be 1 to %d of a-z, 0-9, '.', '_' and '-', first a letter or "
-                          "digit",
-                          JOB_NAME_MAX);
-    (void)slice_to_cstr(mp_as_slice(v), output->name, sizeof output->name);
-    return ERR_OK;
-}
-
-static enum err take_ops(void *out, const msgpack_object *v, const struct place *at,
-                         struct spec_fault *ret)
-{
-    return image_ops_take(v, out, at, ret);
-}
-
-static enum err take_format(void *out, const msgpack_object *v, const struct place *at,
-                            struct spec_fault *ret)
-{
-    static const struct walk_word words[] = {{"jpeg", IMAGE_JPEG},
-                                             {"png", IMAGE_PNG},
-                                             {"webp", IMAGE_WEBP},
-                                             {"avif", IMAGE_AVIF},
-                                             {"jpg", IMAGE_JPEG}};
-    struct image_output *output = out;
-    int format = IMAGE_JPEG;
-    enum err e = walk_word(v, (struct walk_words){words, COUNT_OF(words), COUNT_OF(words) - 1},
-                           &format, at, ret);
-
-    output->format = (enum image_format)format;
-    output->has_format = true;
-    return e;
-}
-
-static enum err take_quality(void *out, const msgpack_object *v, const struct place *at,
+static enum err gather_marks(struct spec_image *image, const struct place *root,
                              struct spec_fault *ret)
 {
-    struct image_output *output = out;
-    uint32_t quality = 0;
-    enum err e = walk_uint(v, 1, QUALITY_MAX, &quality, at, ret);
+    struct place outputs = place_key(root, SLICE_LIT("outputs"));
 
-    output->quality = (uint8_t)quality;
+    for (size_t i = 0; i < image->n_outputs; i++) {
+        struct image_output *o = &image->outputs[i];
+        struct place output = place_index(&outputs, i);
+        struct place ops = place_key(&output, SLICE_LIT("ops"));
+
+        for (size_t k = 0; k < o->n_ops; k++) {
+            struct place op = place_index(&ops, k);
+
+            if (o->ops[k].kind == IMAGE_OP_WATERMARK &&
+                !add_mark(image, &o->ops[k].u.watermark))
+                return walk_fault(&op, ret,
+                                  "is one too many: watermarks may come from %d files",
+                                  SPEC_IMAGE_MARKS_MAX);
+        }
+    }
+    return ERR_OK;
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static enum err take_animated(void *out, const msgpack_object *v, const struct place *at,
+                              struct spec_fault *ret)
+{
+    struct spec_image *image = out;
+    bool animated = true;
+    enum err e = walk_bool(v, &animated, at, ret);
+
+    image->still = !animated;
     return e;
 }
 
-static const struct walk_field output_fields[] = {
-    {"name", take_name, true},
-    {"ops", take_ops, false},
-    {"format", take_format, false},
-    {"quality", take_quality, false},
-};
+#define PAGE_MAX 9999
 
-static bool name_is_taken(const struct spec_image *image, size_t i)
+static enum err take_page(void *out, const msgpack_object *v, const struct place *at,
+                          struct spec_fault *ret)
 {
-    for (size_t k = 0; k < i; k++) {
-        if (strcmp(image->outputs[k].name, image->outputs[i].name) == 0)
-            return true;
-    }
-    return false;
+    struct spec_image *image = out;
+
+    image->has_page = true;
+    return walk_uint(v, 0, PAGE_MAX, &image->page, at, ret);
 }
 
-static enum err take_output(struct spec_image *image, size_t i, const msgpack_object *v,
-                            const struct place *at, struct spec_fault *ret)
+static enum err take_profile(void *out, const msgpack_object *v, const struct place *at,
+                             struct spec_fault *ret)
 {
-    struct image_output *output = &image->outputs[i];
-    struct place name_at = place_key(at, SLICE_LIT("name"));
-    struct place quality_at = place_key(at, SLICE_LIT("quality"));
-    enum err e;
+    static const struct walk_word words[] = {{"srgb", false}, {"keep", true}};
+    struct spec_image *image = out;
+    int keep = false;
+    enum err e = walk_word(v, IMAGE_WORDS(words), &keep, at, ret);
 
-    output->name[0] = '\0';
-    output->n_ops = 0;
-    output->format = IMAGE_WEBP;
-    output->has_format = false;
-    output->quality = 0;
-    e = walk_map(v, WALK_TABLE(output_fields), output, at, ret);
-    if (e != ERR_OK)
-        return e;
-    if (name_is_taken(image, i))
-        return walk_fault(&name_at, ret, "must be unique: another output has this name");
-    if (output->quality != 0 && output->has_format && output->format == IMAGE_PNG)
-        return walk_fault(&quality_at, ret, "does not go with png, which loses nothing");
-    return ERR_OK;
+    image->keep_profile = keep != 0;
+    return e;
+}
+
+static enum err take_fidelity(void *out, const msgpack_object *v, const struct place *at,
+                              struct spec_fault *ret)
+{
+    static const struct walk_word words[] = {{"normal", false}, {"high", true}};
+    struct spec_image *image = out;
+    int high = false;
+    enum err e = walk_word(v, IMAGE_WORDS(words), &high, at, ret);
+
+    image->high_fidelity = high != 0;
+    return e;
 }
 
 static enum err take_outputs(void *out, const msgpack_object *v, const struct place *at,
                              struct spec_fault *ret)
 {
-    struct spec_image *image = out;
-    enum err e = walk_array(v, 1, SPEC_IMAGE_OUTPUTS_MAX, at, ret);
+    const struct spec_image *image = out;
 
-    for (uint32_t i = 0; e == ERR_OK && i < v->via.array.size; i++) {
-        struct place here = place_index(at, i);
-
-        e = take_output(image, i, &v->via.array.ptr[i], &here, ret);
-        image->n_outputs = i + 1;
-    }
-    return e;
+    if (image->n_outputs > 0)
+        return walk_fault(at, ret, "stands instead of srcset, not beside it");
+    return image_outputs_take(out, v, at, ret);
 }
 
-/* --- the whole ------------------------------------------------------------------------------- */
-
-static enum err take_auto_orient(void *out, const msgpack_object *v, const struct place *at,
-                                 struct spec_fault *ret)
+static enum err take_srcset(void *out, const msgpack_object *v, const struct place *at,
+                            struct spec_fault *ret)
 {
-    struct spec_image *image = out;
+    const struct spec_image *image = out;
 
-    return walk_bool(v, &image->auto_orient, at, ret);
+    if (image->n_outputs > 0)
+        return walk_fault(at, ret, "stands instead of outputs, not beside them");
+    return image_srcset_take(v, image_outputs_take, out, at, ret);
 }
 
-static const struct walk_field fields[] = {
-    {"source", take_source, true},
-    {"outputs", take_outputs, true},
-    {"auto_orient", take_auto_orient, false},
+#define SOURCE_FIELD                                                                        \
+    {                                                                                       \
+        .name = "source", .kind = FIELD_OWN, .offset = offsetof(struct spec_image, source), \
+        .take = image_source_take, .required = true                                         \
+    }
+#define FLAG(field_name, member)                      \
+    {                                                 \
+        .name = (field_name), .kind = FIELD_BOOL,     \
+        .offset = offsetof(struct spec_image, member) \
+    }
+
+static const struct image_field fields[] = {
+    SOURCE_FIELD,
+    {.name = "outputs", .kind = FIELD_OWN, .take = take_outputs},
+    {.name = "srcset", .kind = FIELD_OWN, .take = take_srcset},
+    FLAG("auto_orient", auto_orient),
+    FLAG("describe", describe),
+    FLAG("gps", gps),
+    {.name = "animated", .kind = FIELD_OWN, .take = take_animated},
+    {.name = "page", .kind = FIELD_OWN, .take = take_page},
+    {.name = "profile", .kind = FIELD_OWN, .take = take_profile},
+    {.name = "fidelity", .kind = FIELD_OWN, .take = take_fidelity},
+};
+static const struct image_field info_fields[] = {
+    SOURCE_FIELD,
+    FLAG("gps", gps),
+    {.name = "page", .kind = FIELD_OWN, .take = take_page},
 };
 
-/* *ret may be half written when this fails: it is too large for a copy. */
+/* It is too large for a copy, so the outputs stay what they were. */
+static void blank_spec(struct spec_image *ret)
+{
+    ret->n_outputs = 0;
+    ret->n_marks = 0;
+    ret->auto_orient = true;
+    ret->source = (struct image_source){.text = SLICE_LIT("")};
+    ret->describe = false;
+    ret->gps = false;
+    ret->still = false;
+    ret->has_page = false;
+    ret->page = 0;
+    ret->keep_profile = false;
+    ret->high_fidelity = false;
+}
+
 enum err spec_image_parse(const msgpack_object *args, const char *at, struct spec_image *ret,
                           struct spec_fault *reterr)
 {
     struct place root = place_root(at);
+    struct place outputs = place_key(&root, SLICE_LIT("outputs"));
+    enum err e;
 
-    ret->n_outputs = 0;
-    ret->auto_orient = true;
-    ret->source = slice_of("", 0);
-    ret->upload = (struct uuid){{0}};
-    return walk_map(args, WALK_TABLE(fields), ret, &root, reterr);
+    blank_spec(ret);
+    e = image_fields_take(args, IMAGE_FIELDS(fields), ret, &root, reterr);
+    if (e == ERR_OK && ret->n_outputs == 0)
+        return walk_fault(&outputs, reterr, "is required");
+    return e == ERR_OK ? gather_marks(ret, &root, reterr) : e;
 }
 
-enum err spec_image_check(const msgpack_object *args, const char *at, struct spec_fault *ret)
+enum err spec_image_info_parse(const msgpack_object *args, const char *at,
+                               struct spec_image *ret, struct spec_fault *reterr)
+{
+    struct place root = place_root(at);
+
+    blank_spec(ret);
+    ret->describe = true;
+    return image_fields_take(args, IMAGE_FIELDS(info_fields), ret, &root, reterr);
+}
+
+enum err spec_image_any_parse(const msgpack_object *args, const char *at,
+                              struct spec_image *ret, struct spec_fault *reterr)
+{
+    bool info = args->type == MSGPACK_OBJECT_MAP && mp_get(args, "outputs") == NULL &&
+                mp_get(args, "srcset") == NULL;
+
+    return (info ? spec_image_info_parse : spec_image_parse)(args, at, ret, reterr);
+}
+
+typedef enum err parse_fn(const msgpack_object *args, const char *at, struct spec_image *ret,
+                          struct spec_fault *reterr);
+
+static enum err check(parse_fn *parse, const msgpack_object *args, const char *at,
+                      struct spec_fault *ret)
 {
     struct spec_image *image = malloc(sizeof *image);
     enum err e;
@@ -229,7 +278,18 @@ enum err spec_image_check(const msgpack_object *args, const char *at, struct spe
         (void)spec_fault_set(ret, at, "cannot be checked: out of memory");
         return ERR_NOMEM;
     }
-    e = spec_image_parse(args, at, image, ret);
+    e = parse(args, at, image, ret);
     free(image);
     return e;
+}
+
+enum err spec_image_check(const msgpack_object *args, const char *at, struct spec_fault *ret)
+{
+    return check(spec_image_parse, args, at, ret);
+}
+
+enum err spec_image_info_check(const msgpack_object *args, const char *at,
+                               struct spec_fault *ret)
+{
+    return check(spec_image_info_parse, args, at, ret);
 }

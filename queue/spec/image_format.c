@@ -2,12 +2,15 @@
 
 static const struct {
     const char *name, *mime, *ext;
-} formats[] = {
-    [IMAGE_JPEG] = {"jpeg", "image/jpeg", "jpg"},
-    [IMAGE_PNG] = {"png", "image/png", "png"},
-    [IMAGE_WEBP] = {"webp", "image/webp", "webp"},
-    [IMAGE_AVIF] = {"avif", "image/avif", "avif"},
-    [IMAGE_GIF] = {"gif", "image/gif", "gif"},
+    bool written, alpha, moves;
+} formats[IMAGE_FORMATS] = {
+    [IMAGE_JPEG] = {"jpeg", "image/jpeg", "jpg", true, false, false},
+    [IMAGE_PNG] = {"png", "image/png", "png", true, true, false},
+    [IMAGE_WEBP] = {"webp", "image/webp", "webp", true, true, true},
+    [IMAGE_AVIF] = {"avif", "image/avif", "avif", true, true, false},
+    [IMAGE_GIF] = {"gif", "image/gif", "gif", true, true, true},
+    [IMAGE_TIFF] = {"tiff", "image/tiff", "tif", true, true, false},
+    [IMAGE_HEIF] = {"heif", "image/heif", "heif", false, true, false},
 };
 
 const char *image_format_name(enum image_format f)
@@ -23,6 +26,21 @@ const char *image_format_mime(enum image_format f)
 const char *image_format_ext(enum image_format f)
 {
     return (size_t)f < COUNT_OF(formats) ? formats[f].ext : "bin";
+}
+
+bool image_format_is_written(enum image_format f)
+{
+    return (size_t)f < COUNT_OF(formats) && formats[f].written;
+}
+
+bool image_format_has_alpha(enum image_format f)
+{
+    return (size_t)f < COUNT_OF(formats) && formats[f].alpha;
+}
+
+bool image_format_moves(enum image_format f)
+{
+    return (size_t)f < COUNT_OF(formats) && formats[f].moves;
 }
 
 bool image_format_parse(struct slice name, enum image_format *ret)

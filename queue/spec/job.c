@@ -335,19 +335,24 @@ enum err spec_job_parse(const msgpack_object *o, enum spec_role role, const stru
     return e;
 }
 
-static enum err parse_list(const msgpack_object *list, size_t max, enum spec_role role,
-                           const char *root, struct spec_job *ret, size_t *ret_n,
-                           struct spec_fault *reterr)
+struct list_kind {
+    const char *root;
+    size_t max;
+    enum spec_role role;
+};
+
+static enum err parse_list(const msgpack_object *list, const struct list_kind *kind,
+                           struct spec_job *ret, size_t *ret_n, struct spec_fault *reterr)
 {
-    struct place at = place_root(root);
-    enum err e = walk_array(list, 0, max, &at, reterr);
+    struct place at = place_root(kind->root);
+    enum err e = walk_array(list, 0, kind->max, &at, reterr);
 
     for (uint32_t i = 0; e == ERR_OK && i < list->via.array.size; i++) {
         struct place here = place_index(&at, i);
         struct spec_job job;
 
-        e = spec_job_parse(&list->via.array.ptr[i], role, &here, ret != NULL ? &ret[i] : &job,
-                           reterr);
+        e = spec_job_parse(&list->via.array.ptr[i], kind->role, &here,
+                           ret != NULL ? &ret[i] : &job, reterr);
     }
     if (e == ERR_OK && ret_n != NULL)
         *ret_n = list->via.array.size;
@@ -357,11 +362,13 @@ static enum err parse_list(const msgpack_object *list, size_t max, enum spec_rol
 enum err spec_follow_ups(const msgpack_object *then, struct spec_job *ret, size_t *ret_n,
                          struct spec_fault *reterr)
 {
-    return parse_list(then, JOB_FOLLOW_MAX, SPEC_FOLLOW_UP, "/then", ret, ret_n, reterr);
+    return parse_list(then, &(struct list_kind){"/then", JOB_FOLLOW_MAX, SPEC_FOLLOW_UP}, ret,
+                      ret_n, reterr);
 }
 
 enum err spec_chain(const msgpack_object *chain, struct spec_job *ret, size_t *ret_n,
                     struct spec_fault *reterr)
 {
-    return parse_list(chain, JOB_CHAIN_MAX, SPEC_LINK, "/chain", ret, ret_n, reterr);
+    return parse_list(chain, &(struct list_kind){"/chain", JOB_CHAIN_MAX, SPEC_LINK}, ret,
+                      ret_n, reterr);
 }

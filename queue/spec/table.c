@@ -5,6 +5,7 @@ static const struct spec_type types[] = {
     {"webhook", "notify", 8, 30000, spec_webhook_check},
     {"email", "notify", 8, 60000, spec_email_check},
     {"noop", "default", 3, 90000, spec_noop_check},
+    {"image.info", "image", 5, 60000, spec_image_info_check},
 };
 
 const struct spec_type *spec_find(const char *type)

@@ -5,6 +5,7 @@
 #include "queue/spec.h"
 
 spec_check_fn spec_image_check;
+spec_check_fn spec_image_info_check;
 spec_check_fn spec_webhook_check;
 spec_check_fn spec_email_check;
 spec_check_fn spec_noop_check;

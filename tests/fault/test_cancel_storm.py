@@ -60,14 +60,14 @@ def check(storm, rows):
     told = {"done": 0, "requested": 0, "too_late": 0}
     for job_id, answer in storm.answers.items():
         told[answer["cancel"]] += 1
-        state = rows[job_id][1]
+        state = rows[job_id].state
         if answer["cancel"] != "requested":
             assert state == answer["state"], (job_id, answer, state)
         else:
             assert state in ("cancelled", "succeeded")
     for row in rows.values():
-        if row[1] == "cancelled":
-            assert row[0] in storm.answers or row[0] in storm.unsure, f"{row[0]} was cancelled by nobody"
+        if row.state == "cancelled":
+            assert row.id in storm.answers or row.id in storm.unsure, f"{row.id} was cancelled by nobody"
     return told
 
 
@@ -84,7 +84,7 @@ def test_cancels_under_load(stacks):
     load = Load(stack, jobs(600), connections=8, rate=600)
     with Storm(stack, load) as storm, load:
         pass
-    told = check(storm, audit(stack, load, base, known=known, state=None))
+    told = check(storm, audit(stack, load, base, known=known, states=False))
     assert told["done"] and told["requested"], told
     assert not stack.client.redis.keys("mr:{default}:cancels:*")
 
@@ -101,7 +101,7 @@ def test_cancels_while_workers_are_killed(stacks, lease):
             stack.workers["1"].wait()
             stack.start_worker("1")
     stack.client.excused.append(-signal.SIGKILL)
-    check(storm, audit(stack, load, base, crashes=3, known=known, state=None))
+    check(storm, audit(stack, load, base, crashes=3, known=known, states=False))
     assert not stack.client.redis.keys("mr:{default}:cancels:*")
 
 
@@ -114,7 +114,7 @@ def test_cancels_while_redis_restarts(stacks):
             stack.client.until(lambda: len(load.acked) > done + 60, "more jobs")
             stack.redis.kill()
             stack.redis.start()
-    check(storm, audit(stack, load, base, crashes=2, known=known, state=None))
+    check(storm, audit(stack, load, base, crashes=2, known=known, states=False))
 
 
 def test_streams_and_waits_while_the_api_is_killed(stacks):

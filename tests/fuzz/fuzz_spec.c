@@ -25,15 +25,20 @@ static void check_output(const struct image_output *out)
     must(out->name[0] != '\0' && out->name[0] != '.');
     must(strchr(out->name, '/') == NULL);
     must(out->n_ops <= SPEC_IMAGE_OPS_MAX);
-    must(out->quality <= 100 && out->format != IMAGE_GIF);
+    must(out->how.quality <= 100 && image_format_is_written(out->format));
     for (size_t i = 0; i < out->n_ops; i++) {
         const struct image_op *op = &out->ops[i];
 
+        must(op->kind < IMAGE_OPS);
         if (op->kind == IMAGE_OP_SHARPEN)
-            must(op->u.sharpen.sigma >= 0.3 && op->u.sharpen.sigma <= 10);
-        else
-            must(op->u.resize.width + op->u.resize.height > 0 && op->u.resize.width <= 16384 &&
-                 op->u.resize.height <= 16384);
+            must(op->u.adjust.amount >= 0.3 && op->u.adjust.amount <= 10);
+        if (op->kind == IMAGE_OP_RESIZE)
+            must(op->u.resize.width <= 16384 && op->u.resize.height <= 16384 &&
+                 op->u.resize.dpr >= 0.1 && op->u.resize.dpr <= 8);
+        if (op->kind == IMAGE_OP_TEXT)
+            must(utf8_is_text(op->u.text.text) && op->u.text.text.len <= 2000);
+        if (op->kind == IMAGE_OP_WATERMARK)
+            must(op->u.watermark.mark < SPEC_IMAGE_MARKS_MAX);
     }
 }
 
@@ -43,7 +48,7 @@ static void check_image(const msgpack_object *o)
 
     if (image != NULL && spec_image_parse(o, HERE, image, NULL) == ERR_OK) {
         must(image->n_outputs >= 1 && image->n_outputs <= SPEC_IMAGE_OUTPUTS_MAX);
-        must(image->source_kind == IMAGE_SOURCE_UPLOAD || image->source.len > 0);
+        must(image->source.kind == IMAGE_SOURCE_UPLOAD || image->source.text.len > 0);
         for (size_t i = 0; i < image->n_outputs; i++)
             check_output(&image->outputs[i]);
     }

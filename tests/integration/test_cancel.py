@@ -244,6 +244,7 @@ def test_the_last_word_counts_although_the_job_still_waits(stacks):
     stack.start_worker("3")
     c.state(job, "queued")
     assert cancel(stack, job)[:2] == (409, {"id": job, "state": "succeeded", "cancel": "too_late"})
+    assert c.job(job)["state"] == "succeeded"
     stack.request("POST", "/v1/queues/default/resume", b"")
     c.quiet()
     assert c.row(job)[:2] == ("succeeded", 1)

@@ -180,7 +180,7 @@ def test_cancel_says_what_became_of_each(stack):
 
 
 def test_watch_tells_a_job_until_its_end(stack):
-    job = stack.client.noop(work_ms=400)
+    job = stack.client.noop(work_ms=4000)
     done = cli(stack, "watch", job)
     assert done.returncode == 0, done.stderr
     assert "running" in done.stderr and "succeeded" in done.stderr and job in done.stdout

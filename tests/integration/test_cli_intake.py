@@ -51,6 +51,19 @@ def test_a_unique_key_is_held_kept_or_replaced(stack):
     assert window.returncode == 0 and stack.client.redis.pttl("mr:{cliw}:unique:w") > 500000
 
 
+def test_a_command_with_a_key_enqueues_once(stack):
+    args = ["enqueue", "noop", '{"payload": 1}', "--queue", "clio", "--delay-ms", "3600000", "--idempotency-key", "daily"]
+    first = cli(stack, *args)
+    assert first.returncode == 0, first.stderr
+    again = cli(stack, *args)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert stack.client.redis.zcard("mr:{clio}:delayed") == 1
+    other = cli(stack, *args, "--priority", "high")
+    assert other.returncode == 1 and "another job" in other.stderr
+    assert cli(stack, *args, "--count", "2").returncode == 2
+    assert cli(stack, "enqueue", "noop", "--idempotency-key", "k" * 256).returncode == 2
+
+
 def test_caps_are_set_shown_and_kept(stack):
     assert cli(stack, "caps", "clic").returncode == 2
     assert cli(stack, "caps", "No", "--jobs", "1").returncode == 2

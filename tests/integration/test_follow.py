@@ -147,3 +147,89 @@ def test_a_batch_whose_worker_dies_at_its_end_is_followed(stacks, receiver, poin
     stack.client.quiet()
     assert json.loads(receiver.requests()[0]["body"])["data"]["batch"] == name
     assert len(stack.client.rows("select 1 from jobs where type = 'webhook'")) == 1
+
+
+# --- batches over HTTP
+
+def post_batch(stack, jobs, then, **more):
+    status, headers, body = stack.post_json("/v1/jobs/batch", {"jobs": jobs, "then": then, **more.pop("body", {})}, **more)
+    return status, headers, body
+
+
+def followed(stack, batch):
+    """The batch once what follows it was enqueued."""
+    def look():
+        status, _, body = stack.get(f"/v1/batches/{batch}")
+        assert status == 200, body
+        body = json.loads(body)
+        return body if body["followed"] else None
+    return stack.client.until(look, "the batch's end")
+
+
+def test_a_batch_over_http_is_followed(stack, receiver):
+    hook = {"type": "webhook", "args": {"url": receiver.url()}, "on": "always"}
+    status, _, body = post_batch(stack, [noop(args={"work_ms": 300})] + [noop()] * 20, [hook])
+    assert status == 202 and body["accepted"] == 21
+    status, _, running = stack.get(f"/v1/batches/{body['batch']}")
+    assert status == 200 and json.loads(running)["total"] == 21
+    told = followed(stack, body["batch"])
+    assert (told["state"], told["succeeded"], told["left"]) == ("succeeded", 21, 0)
+    stack.client.until(lambda: receiver.requests(), "the webhook")
+    [payload] = receiver.payloads()
+    assert payload["type"] == "batch.succeeded" and payload["data"]["batch"] == body["batch"] and payload["data"]["total"] == 21
+    status, _, page = stack.get(f"/v1/jobs?batch={body['batch']}&limit=50")
+    assert status == 200 and len(json.loads(page)["jobs"]) == 21
+    assert json.loads(page)["jobs"][0]["batch"] == body["batch"]
+
+
+def test_jobs_that_are_refused_do_not_belong_to_the_batch(stack, receiver):
+    holder = stack.client.submit(noop(unique={"key": "held"}, delay_ms=3600000))
+    hook = {"type": "webhook", "args": {"url": receiver.url()}, "on": "always"}
+    jobs = [noop(), noop(unique={"key": "held"}), {"type": "nonsense", "args": {}}]
+    status, _, body = post_batch(stack, jobs, [hook])
+    assert status == 200 and (body["accepted"], body["rejected"]) == (1, 2)
+    told = followed(stack, body["batch"])
+    assert (told["state"], told["total"], told["left"]) == ("succeeded", 1, 0)
+    stack.client.until(lambda: receiver.requests(), "the webhook")
+    assert stack.request("POST", f"/v1/jobs/{holder}/cancel")[0] in (200, 202)
+    stack.client.quiet()
+
+
+def test_a_job_whose_key_is_held_by_another_is_not_waited_for(stack, receiver):
+    later = noop(unique={"key": "kept"}, delay_ms=3600000)
+    holder = stack.client.submit(later)
+    hook = {"type": "webhook", "args": {"url": receiver.url()}, "on": "always"}
+    jobs = [noop(), {**later, "unique": {"key": "kept", "policy": "keep"}}, {**later, "unique": {"key": "kept", "policy": "replace"}}]
+    status, _, body = post_batch(stack, jobs, [hook])
+    assert status == 202 and [r["id"] for r in body["results"][1:]] == [holder, holder]
+    told = followed(stack, body["batch"])
+    assert (told["state"], told["total"], told["left"]) == ("succeeded", 1, 0)
+    # what took the holder's place came with the batch, so it is replaced no more
+    assert stack.post_json("/v1/jobs", {**later, "unique": {"key": "kept", "policy": "replace"}})[0] == 409
+    stack.client.until(lambda: receiver.requests(), "the webhook")
+    assert stack.request("POST", f"/v1/jobs/{holder}/cancel")[0] in (200, 202)
+    stack.client.quiet()
+
+
+def test_a_batch_with_a_key_is_one_batch(stack, receiver):
+    hook = {"type": "webhook", "args": {"url": receiver.url()}, "on": "always"}
+    first = post_batch(stack, [noop()] * 3, [hook], headers={"idempotency-key": "batch-1"})
+    again = post_batch(stack, [noop()] * 3, [hook], headers={"idempotency-key": "batch-1"})
+    assert first[0] == again[0] == 202 and first[2] == again[2]
+    followed(stack, first[2]["batch"])
+    stack.client.until(lambda: receiver.requests(), "the webhook")
+    stack.client.quiet()
+    assert len(receiver.requests()) == 1
+
+
+@pytest.mark.parametrize("then, pointer", [({}, "/then"), ([{}], "/then/0/type"), ([noop(on="never")], "/then/0/on")])
+def test_what_follows_a_batch_is_checked(stack, then, pointer):
+    status, _, body = post_batch(stack, [noop()], then)
+    assert status == 422 and body["errors"][0]["pointer"] == pointer, body
+
+
+def test_a_batch_that_is_not_there_is_not_found(stack):
+    assert stack.get("/v1/batches/01a20af1-272d-7402-be8e-eb67e0f0a3a5")[0] == 404
+    assert stack.get("/v1/batches/x")[0] == 404
+    status, _, body = stack.get("/v1/jobs?batch=x")
+    assert status == 400, body

@@ -46,6 +46,8 @@ MISTAKES = {
         SMALL, "not registered", Mutation("claim", "if not beat or beat == '0' then", "if false then")),
     "a paused queue is claimed from": Mistake(
         ALONE._replace(pauses=True), "paused", Mutation("claim", "if flags[1] == '1' then", "if false then")),
+    "a reaper believes beats from the future": Mistake(
+        ALONE._replace(faults=1, kinds=("back",)), "stays in the future", Mutation("reap", "call('ZADD', CONSUMERS, 'XX', NOW, name)", "local _ = name")),
     "a reaper takes from the living": Mistake(
         SMALL, "lease had not run out", Mutation("reap", "NOW - lease,", "NOW,")),
     "a reaper excuses the attempt": Mistake(
@@ -190,7 +192,7 @@ MISTAKES = {
     "limits that change tell nobody": Mistake(
         KEYED._replace(limit_moves=True), "nobody has been told", Mutation("limits", "    leave_token()", "    local _ = 0")),
     "a reaper frees the slot of a tombstone": Mistake(
-        KEYED._replace(cancels=True), "has lost its slot", Mutation("part_tend", "state ~= RUNNING and state ~= CANCELLED", "state ~= RUNNING")),
+        KEYED._replace(cancels=True), "has lost its slot", Mutation("part_tend", "string.byte(st, last + 1) ~= CLAIMED", "string.byte(st, 2) ~= RUNNING")),
     "a claim does not say when a gate opens": Mistake(
         KEYED._replace(limits=ONE_PER_LEASE), "a claim says that something is due",
         Mutation("claim", "reply[4] = sooner(reply[4], next_gate())", "local _ = 0")),

@@ -45,7 +45,7 @@ def limited(depth, alone, quiet):
     return {
         "one of a key runs, its worker dies": keyed._replace(kinds=("crash",), batch=2, watched=True, settles=("done", "again")),
         "one of a key runs, a connection is cut": keyed._replace(kinds=("cut",), settles=("done",)),
-        "one of a key runs, two consumers": keyed._replace(processes=2, faults=0, settles=("done", "again"), attempts=depth),
+        "one of a key runs, two consumers": keyed._replace(processes=2, kinds=("crash",), batch=2, settles=("done", "again"), attempts=depth),
         "one of a key runs, limits come and go": keyed._replace(faults=0, limit_moves=True, settles=("done", "again")),
         "one of a key runs, it is cancelled": keyed._replace(faults=0, cancels=True, attempts=1, settles=("done", "again")),
         "one of all runs": keyed._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL, kinds=("crash",), settles=("done", "again")),

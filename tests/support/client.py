@@ -118,7 +118,7 @@ class Client:
         """Keys that hold jobs: empty when all queues are quiet."""
         r = self.redis
         return {k.decode(): r.type(k).decode() for k in r.keys("mr:{*}:*")
-                if any(part in k for part in (b":ready:", b":active:", b":delayed", b":state"))}
+                if any(part in k for part in (b":ready:", b":active:", b":delayed", b":state", b":parked:", b":slots"))}
 
     def quiet(self, timeout_s=WAIT_S):
         """Waits until nothing is queued, running or delayed."""

@@ -10,7 +10,7 @@ struct outcome {
     enum err err;
     long status;
     int64_t retry_after_ms;
-    char body[4096], peer[80], why[256];
+    char body[4096], peer[80], why[256], location[256];
 };
 
 struct world {
@@ -43,6 +43,8 @@ static inline void world_on_answer(void *arg, enum err e, const struct http_answ
     o->retry_after_ms = a->retry_after_ms;
     (void)slice_to_cstr(a->body, o->body, sizeof o->body);
     (void)snprintf(o->peer, sizeof o->peer, "%s", a->peer);
+    (void)snprintf(o->location, sizeof o->location, "%s",
+                   a->location == NULL ? "" : a->location);
     (void)snprintf(o->why, sizeof o->why, "%s", e == ERR_OK ? "" : why->text);
     w->running_answers++;
 }

@@ -71,7 +71,8 @@ static UNUSED_OK void no_progress(void *arg, unsigned pct)
 static UNUSED_OK enum err run_order(const char *json, struct wire_report *ret)
 {
     struct buf args = {0};
-    struct wire_order order = {.id = 7, .pixels = 100000000, .output_pixels = 100000000};
+    struct wire_order order = {
+        .id = 7, .pixels = 100000000, .output_pixels = 100000000, .frames = 500};
 
     json_pack(json, &args);
     order.args = buf_slice(&args);

@@ -318,6 +318,135 @@ static void what_cannot_be_sent_is_refused_at_once_and_never_called_back(void **
     assert_int_equal(w->running_answers, 0);
 }
 
+/* --- sinks ------------------------------------------------------------------------------------ */
+
+struct sunk {
+    char body[512];
+    size_t len;
+    enum err answer; /* what the sink says to each piece */
+};
+
+static enum err swallow(void *arg, struct slice piece, struct fault *reterr)
+{
+    struct sunk *s = arg;
+
+    assert_true(piece.len <= sizeof s->body - 1 - s->len);
+    memcpy(s->body + s->len, piece.ptr, piece.len);
+    s->len += piece.len;
+    s->body[s->len] = '\0';
+    return s->answer == ERR_OK ? ERR_OK : fault_set(reterr, s->answer, 28, "no space");
+}
+
+static void a_sink_takes_the_bodies_of_good_answers_alone(void **state)
+{
+    static const struct {
+        const char *reply, *sunk;
+        enum err answer, want;
+        long status;
+    } table[] = {
+        {ok, "hello", ERR_OK, ERR_OK, 200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "abc",
+         ERR_OK, ERR_OK, 200},
+        {"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\nsorry", "", ERR_OK, ERR_OK, 404},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678", "12345678", ERR_OK, ERR_OK,
+         200},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", "", ERR_OK, ERR_TOO_BIG, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", "", ERR_OK, ERR_TOO_BIG, 0},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n", "",
+         ERR_OK, ERR_TOO_BIG, 0},
+        {ok, "hello", ERR_IO, ERR_IO, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n1234", "1234", ERR_OK, ERR_TIMEOUT, 0},
+    };
+    struct world *w = *state;
+    char url[128];
+
+    world_url(w, "127.0.0.1", url);
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct sunk s = {.answer = table[i].answer};
+        const struct http_request req = {.method = "GET",
+                                         .url = url,
+                                         .deadline_ms = 200,
+                                         .sink = {.take = swallow, .arg = &s, .max_bytes = 8}};
+
+        w->reply = table[i].reply;
+        assert_int_equal(world_send(w, &req, NULL), ERR_OK);
+        world_wait(w);
+        if (w->last.err != table[i].want || w->last.status != table[i].status ||
+            strcmp(s.body, table[i].sunk) != 0 || w->last.body[0] != '\0')
+            fail_msg("row %zu: %s (%s) status %ld, sunk \"%s\"", i, err_name(w->last.err),
+                     w->last.why, w->last.status, s.body);
+    }
+}
+
+static void a_long_page_of_an_error_is_cut_off_and_its_status_stands(void **state)
+{
+    struct world *w = *state;
+    AUTO(buf_done) struct buf reply = {0};
+    struct sunk s = {.answer = ERR_OK};
+    char url[128];
+
+    buf_add_str(&reply,
+                "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 100000\r\n\r\n");
+    for (int i = 0; i < 200; i++)
+        buf_add_str(&reply, "0123456789");
+    w->reply = buf_cstr(&reply);
+    world_url(w, "127.0.0.1", url);
+    assert_int_equal(
+        world_send(w,
+                   &(struct http_request){.method = "GET",
+                                          .url = url,
+                                          .sink = {.take = swallow, .arg = &s, .max_bytes = 8}},
+                   NULL),
+        ERR_OK);
+    world_wait(w);
+    assert_int_equal(w->last.err, ERR_OK);
+    assert_int_equal(w->last.status, 503);
+    assert_int_equal(w->last.retry_after_ms, 7000);
+    assert_int_equal(s.len, 0);
+}
+
+static void a_peer_below_the_least_rate_is_late(void **state)
+{
+    struct world *w = *state;
+    char url[128];
+
+    w->reply = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n1234";
+    world_url(w, "127.0.0.1", url);
+    assert_int_equal(world_send(w,
+                                &(struct http_request){.method = "GET",
+                                                       .url = url,
+                                                       .deadline_ms = 100000,
+                                                       .min_rate = 1000,
+                                                       .stall_ms = 1000},
+                                NULL),
+                     ERR_OK);
+    world_wait(w);
+    assert_int_equal(w->last.err, ERR_TIMEOUT);
+}
+
+static void a_redirect_is_told_and_not_followed(void **state)
+{
+    struct world *w = *state;
+    char reply[256], here[64];
+    const struct {
+        const char *field, *want;
+    } table[] = {
+        {"Location: /other?a=b\r\n", here},
+        {"Location: https://example.com/x\r\n", "https://example.com/x"},
+        {"", ""},
+    };
+
+    (void)snprintf(here, sizeof here, "http://127.0.0.1:%u/other?a=b", w->server.port);
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        (void)snprintf(reply, sizeof reply, "HTTP/1.1 302 Found\r\n%sContent-Length: 0\r\n\r\n",
+                       table[i].field);
+        w->reply = reply;
+        world_get(w, 0);
+        assert_int_equal(w->last.status, 302);
+        assert_string_equal(w->last.location, table[i].want);
+    }
+}
+
 /* --- the guard -------------------------------------------------------------------------------- */
 
 static void without_an_allowance_no_spelling_reaches_loopback(void **state)
@@ -514,6 +643,10 @@ int main(void)
         T(a_bad_peer_ends_in_a_fault),
         T(a_port_where_nobody_listens_is_unreachable),
         T(what_cannot_be_sent_is_refused_at_once_and_never_called_back),
+        T(a_sink_takes_the_bodies_of_good_answers_alone),
+        T(a_long_page_of_an_error_is_cut_off_and_its_status_stands),
+        T(a_peer_below_the_least_rate_is_late),
+        T(a_redirect_is_told_and_not_followed),
         cmocka_unit_test(without_an_allowance_no_spelling_reaches_loopback),
         cmocka_unit_test(a_cancel_is_answered_once_in_every_phase),
         T(the_deadline_covers_a_slow_resolver),

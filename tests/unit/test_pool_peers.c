@@ -39,7 +39,7 @@ static struct wire_report good_report(void)
                                 .source_width = 64,
                                 .source_height = 64,
                                 .n_outputs = 1,
-                                .outputs = {{0, IMAGE_JPEG, 32, 32, 3}}};
+                                .outputs = {{0, IMAGE_JPEG, 32, 32, 1, 80, 3}}};
 }
 
 static void put_report(const struct rig *r, const char *name, const struct wire_report *m)

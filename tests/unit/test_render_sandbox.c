@@ -64,7 +64,7 @@ static void in_sandbox(const struct rig *r, trial_fn *trial)
     uint32_t abi = 0;
 
     /* Messages of the sanitizers go nowhere else. */
-    if (sandbox_files(r->dir, &abi, &why) != ERR_OK ||
+    if (sandbox_files(r->dir, "", &abi, &why) != ERR_OK ||
         sandbox_limits(&limits, &why) != ERR_OK || sandbox_calls(&why) != ERR_OK) {
         (void)fprintf(stderr, "sandbox: %s\n", why.text);
         _exit(SET_UP_FAILED);
@@ -448,7 +448,7 @@ static void threads_that_ran_before_are_held_too(void **state)
         uint32_t abi;
 
         if (pthread_create(&t, NULL, late_socket, NULL) != 0 ||
-            sandbox_files(".", &abi, NULL) != ERR_OK || sandbox_calls(NULL) != ERR_OK ||
+            sandbox_files(".", "", &abi, NULL) != ERR_OK || sandbox_calls(NULL) != ERR_OK ||
             write(gate[1], "x", 1) != 1)
             _exit(SET_UP_FAILED);
         (void)pthread_join(t, NULL);
@@ -473,7 +473,7 @@ static void a_directory_that_is_not_there_is_an_error(void **state)
     if (pid == 0) {
         uint32_t abi;
 
-        _exit(sandbox_files("/nonexistent", &abi, NULL) == ERR_IO ? 0 : 1);
+        _exit(sandbox_files("/nonexistent", "", &abi, NULL) == ERR_IO ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);

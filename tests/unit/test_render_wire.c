@@ -94,6 +94,89 @@ static void progress_is_read_as_written(void **state)
     buf_done(&b);
 }
 
+/* --- descriptions ---------------------------------------------------------------------------- */
+
+static void fill_info(struct wire_info *info)
+{
+    *info = (struct wire_info){.pages = 3,
+                               .orientation = 8,
+                               .bits = 16,
+                               .has_alpha = true,
+                               .space = "rgb16",
+                               .blurhash = "LDG[=o2}",
+                               .thumbhash = "3AgOHQ==",
+                               .dhash = "ffffffffffffffff",
+                               .phash = "803f79676c595235",
+                               .n_colours = WIRE_COLOURS_MAX,
+                               .n_exif = WIRE_EXIF_MAX};
+    for (uint32_t i = 0; i < WIRE_COLOURS_MAX; i++)
+        info->colours[i] = (struct wire_colour){{(uint8_t)i, 171, 205}, 1000 - i};
+    for (unsigned i = 0; i < WIRE_EXIF_MAX; i++) {
+        (void)snprintf(info->exif[i].name, sizeof info->exif[i].name, "Tag%u", i);
+        memset(info->exif[i].value, 'v', sizeof info->exif[i].value - 1);
+    }
+}
+
+static void a_full_description_is_read_as_written(void **state)
+{
+    struct wire_report *m = calloc(1, sizeof *m);
+    struct wire_msg *got = calloc(1, sizeof *got);
+    struct buf b = {0};
+    (void)state;
+
+    assert_true(m != NULL && got != NULL);
+    m->has_info = true;
+    fill_info(&m->info);
+    wire_add_report(&b, m);
+    assert_int_equal(read_back(&b, got), ERR_OK);
+    assert_true(got->u.report.has_info);
+    assert_memory_equal(&got->u.report.info, &m->info, sizeof m->info);
+    buf_done(&b);
+    free(m);
+    free(got);
+}
+
+/* One of the texts is none, or a number is out of range. */
+static void check_refused(void (*spoil)(struct wire_info *info))
+{
+    struct wire_report *m = calloc(1, sizeof *m);
+    struct wire_msg *got = calloc(1, sizeof *got);
+    struct buf b = {0};
+
+    assert_true(m != NULL && got != NULL);
+    m->has_info = true;
+    fill_info(&m->info);
+    spoil(&m->info);
+    wire_add_report(&b, m);
+    assert_int_equal(read_back(&b, got), ERR_MALFORMED);
+    buf_done(&b);
+    free(m);
+    free(got);
+}
+
+static void spoil_share(struct wire_info *info)
+{
+    info->colours[0].share = 1001;
+}
+
+static void spoil_text(struct wire_info *info)
+{
+    memcpy(info->exif[0].value, "\xff\xfe", 3);
+}
+
+static void spoil_name(struct wire_info *info)
+{
+    memcpy(info->exif[0].name, info->exif[1].name, sizeof info->exif[0].name);
+}
+
+static void a_description_that_lies_is_refused(void **state)
+{
+    (void)state;
+    check_refused(spoil_share);
+    check_refused(spoil_text);
+    check_refused(spoil_name);
+}
+
 static void a_full_report_is_read_as_written(void **state)
 {
     struct wire_report m = {.id = 3,
@@ -109,7 +192,8 @@ static void a_full_report_is_read_as_written(void **state)
     (void)state;
 
     for (uint32_t i = 0; i < WIRE_OUTPUTS_MAX; i++)
-        m.outputs[i] = (struct wire_output){i, IMAGE_AVIF, UINT32_MAX, i + 1, UINT64_MAX};
+        m.outputs[i] =
+            (struct wire_output){i, IMAGE_AVIF, UINT32_MAX, i + 1, i, 100, UINT64_MAX};
     wire_add_report(&b, &m);
     assert_int_equal(read_back(&b, &got), ERR_OK);
     assert_int_equal(got.kind, WIRE_REPORT);
@@ -197,7 +281,7 @@ static const char *const broken[] = {
     "{'m': 'report', 'id': 1, 'err': 'OK', 'cpu_us': 1, 'peak_rss': 1, 'rss': 1}",
     "{'m': 'report', 'id': 1, 'err': 'TIMEOUT', 'cpu_us': 1, 'peak_rss': 1, 'rss': 1}",
     "{'m': 'report', 'id': 1, 'err': 'OK', 'cpu_us': 1, 'peak_rss': 1, 'rss': 1, "
-    "'source_format': 'tiff',"
+    "'source_format': 'bmp',"
     " 'source_width': 1, 'source_height': 1, 'outputs': []}",
     "{'m': 'report', 'id': 1, 'err': 'OK', 'cpu_us': 1, 'peak_rss': 1, 'rss': 1, "
     "'source_format': 'jpeg',"
@@ -268,6 +352,8 @@ int main(void)
         cmocka_unit_test(the_largest_args_fit_and_larger_do_not),
         cmocka_unit_test(progress_is_read_as_written),
         cmocka_unit_test(a_full_report_is_read_as_written),
+        cmocka_unit_test(a_full_description_is_read_as_written),
+        cmocka_unit_test(a_description_that_lies_is_refused),
         cmocka_unit_test(a_failed_report_says_why_in_printable_words),
         cmocka_unit_test(the_crash_message_made_by_hand_is_a_message),
         cmocka_unit_test(lengths_are_bounded),

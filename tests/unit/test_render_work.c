@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/render_help.h"
+#include "worker/render/child/vfault.h"
 
 static enum err render_image(VipsImage *im, const char *suffix, const char *outputs,
                              struct wire_report *ret)
@@ -37,6 +38,8 @@ static const struct {
     {"avif[Q=90,effort=0]", IMAGE_AVIF},
     {"avif[lossless,effort=0]", IMAGE_AVIF},
     {"gif", IMAGE_GIF},
+    {"tiff", IMAGE_TIFF},
+    {"tiff[compression=lzw,predictor=none]", IMAGE_TIFF},
 };
 static const enum image_format written[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_AVIF};
 
@@ -96,11 +99,9 @@ static void an_output_without_format_keeps_the_sources(void **state)
     static const struct {
         const char *suffix;
         enum image_format want;
-    } rows[] = {{"jpg", IMAGE_JPEG},
-                {"png", IMAGE_PNG},
-                {"webp", IMAGE_WEBP},
-                {"avif[effort=0]", IMAGE_AVIF},
-                {"gif", IMAGE_WEBP}};
+    } rows[] = {{"jpg", IMAGE_JPEG},  {"png", IMAGE_PNG},
+                {"webp", IMAGE_WEBP}, {"avif[effort=0]", IMAGE_AVIF},
+                {"gif", IMAGE_GIF},   {"tiff", IMAGE_TIFF}};
     VipsImage *im = quarters(40, 30);
     (void)state;
 
@@ -278,6 +279,38 @@ static void only_our_loaders_can_be_called(void **state)
     vips_error_clear();
 }
 
+/* --- texts of libvips ------------------------------------------------------------------------ */
+
+static void texts_become_errors(void **state)
+{
+    static const struct {
+        const char *text;
+        enum err want;
+    } rows[] = {
+        {"heif: Memory allocation error: Security limit exceeded: iloc box contains 65535 "
+         "items",
+         ERR_TOO_BIG},
+        {"pngload: out of memory", ERR_NOMEM},
+        {"heif: Support for this compression format has not been built in: HEVC",
+         ERR_UNSUPPORTED},
+        {"webp: unable to parse image", ERR_MALFORMED},
+    };
+    struct fault why;
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(vfault_classify(rows[i].text, ERR_MALFORMED), rows[i].want);
+    /* What is only a note is not told. */
+    vips_error("source", "bad seek to %d", 1024);
+    vips_error("source", "bad seek to %d", 1000);
+    vips_error("heif", "no image");
+    assert_int_equal(vfault_take(&why, ERR_MALFORMED, "decode"), ERR_MALFORMED);
+    assert_string_equal(why.text, "decode: heif: no image");
+    vips_error("source", "bad seek to %d", 1024);
+    (void)vfault_take(&why, ERR_MALFORMED, "decode");
+    assert_string_equal(why.text, "decode: libvips gave no reason");
+}
+
 /* --- limits
  * ------------------------------------------------------------------------------------ */
 
@@ -286,7 +319,8 @@ static enum err render_limited(uint64_t pixels, uint64_t output_pixels, const ch
 {
     struct buf args = {0};
     char json[1024];
-    struct wire_order order = {.id = 1, .pixels = pixels, .output_pixels = output_pixels};
+    struct wire_order order = {
+        .id = 1, .pixels = pixels, .output_pixels = output_pixels, .frames = 500};
 
     (void)snprintf(json, sizeof json, "{'source': {'path': 'x'}, 'outputs': %s}", outputs);
     json_pack(json, &args);
@@ -306,7 +340,8 @@ static void limits_name_the_measured_value(void **state)
     write_file(WORK_SOURCE, b);
     assert_int_equal(render_limited(120000, 1000000, "[{'name': 'a'}]", &r), ERR_OK);
     assert_int_equal(render_limited(119999, 1000000, "[{'name': 'a'}]", &r), ERR_TOO_BIG);
-    assert_string_equal(r.text, "the source is 400 x 300 = 120000 pixels, the limit is 119999");
+    assert_string_equal(
+        r.text, "the source is 400 x 300 = 120000 pixels, the limit is 119999 (SOURCE_PIXELS)");
     assert_int_equal(render_limited(1000000, 119999, "[{'name': 'a'}]", &r), ERR_TOO_BIG);
     assert_non_null(strstr(r.text, "output a: 400 x 300"));
     assert_int_equal(
@@ -351,7 +386,7 @@ static void args_that_break_the_rules_are_refused_by_their_pointer(void **state)
     struct wire_report r;
     (void)state;
 
-    assert_int_equal(render((struct bytes){"x", 1}, "[{'name': 'a', 'format': 'tiff'}]", &r),
+    assert_int_equal(render((struct bytes){"x", 1}, "[{'name': 'a', 'format': 'bmp'}]", &r),
                      ERR_MALFORMED);
     assert_non_null(strstr(r.text, "/args/outputs/0/format"));
 }
@@ -386,7 +421,7 @@ static void progress_rises_and_is_not_a_flood(void **state)
     VipsImage *im = noise(2000, 1500, 3);
     struct bytes b = encode(im, "png[compression=1]");
     struct buf args = {0};
-    struct wire_order order = {.pixels = 100000000, .output_pixels = 100000000};
+    struct wire_order order = {.pixels = 100000000, .output_pixels = 100000000, .frames = 500};
     struct seen seen = {0};
     struct wire_report r;
     (void)state;
@@ -416,6 +451,7 @@ int main(int argc, char **argv)
         TEST(a_jpeg_without_its_end_fails),
         TEST(damaged_files_never_crash_the_decoders),
         TEST(only_our_loaders_can_be_called),
+        TEST(texts_become_errors),
         TEST(limits_name_the_measured_value),
         TEST(frames_count_as_pixels_and_only_the_first_is_taken),
         TEST(args_that_break_the_rules_are_refused_by_their_pointer),

@@ -16,7 +16,7 @@ static void every_type_is_found_by_its_name(void **state)
     const struct spec_type *all = spec_table(&n);
 
     (void)state;
-    assert_int_equal(n, 4);
+    assert_int_equal(n, 5);
     for (size_t i = 0; i < n; i++) {
         assert_ptr_equal(spec_find(all[i].name), &all[i]);
         assert_true(job_name_is_valid(slice_str(all[i].name)));
@@ -25,6 +25,7 @@ static void every_type_is_found_by_its_name(void **state)
         assert_in_range(all[i].default_timeout_ms, 1, JOB_TIMEOUT_MAX);
     }
     assert_string_equal(spec_find("image")->default_queue, "image");
+    assert_string_equal(spec_find("image.info")->default_queue, "image");
     assert_string_equal(spec_find("webhook")->default_queue, "notify");
     assert_string_equal(spec_find("email")->default_queue, "notify");
     assert_string_equal(spec_find("noop")->default_queue, "default");

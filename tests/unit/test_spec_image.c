@@ -46,7 +46,7 @@ static void image_sources_are_one_of_three(void **state)
 
 static void image_outputs_follow_the_rules(void **state)
 {
-#define FORMATS  "must be one of jpeg, png, webp, avif"
+#define FORMATS  "must be one of jpeg, png, webp, avif, gif, tiff, auto"
 #define OUT_NAME "must be 1 to 64 of a-z, 0-9, '.', '_' and '-', first a letter or digit"
     static const struct row rows[] = {
         {SOURCE "[{\"name\": \"2x.a-b_c\"}], \"auto_orient\": false}", NULL, NULL},
@@ -64,7 +64,7 @@ static void image_outputs_follow_the_rules(void **state)
         {SOURCE "[{\"name\": \"A\"}]}", "/args/outputs/0/name", OUT_NAME},
         {SOURCE "[{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"a\"}]}",
          "/args/outputs/2/name", "must be unique: another output has this name"},
-        {OUTPUT("\"format\": \"gif\""), "/args/outputs/0/format", FORMATS},
+        {OUTPUT("\"format\": \"heif\""), "/args/outputs/0/format", FORMATS},
         {OUTPUT("\"format\": \"JPEG\""), "/args/outputs/0/format", FORMATS},
         {OUTPUT("\"format\": 1"), "/args/outputs/0/format", FORMATS},
         {OUTPUT("\"quality\": 0"), "/args/outputs/0/quality",
@@ -72,13 +72,71 @@ static void image_outputs_follow_the_rules(void **state)
         {OUTPUT("\"quality\": 101"), "/args/outputs/0/quality",
          "must be an integer from 1 to 100"},
         {OUTPUT("\"quality\": 80, \"format\": \"png\""), "/args/outputs/0/quality",
-         "does not go with png, which loses nothing"},
+         "does not go with png; it is for jpeg, webp, avif, tiff"},
         {OUTPUT("\"width\": 80"), "/args/outputs/0/width",
-         "is not a known field; known here: name, ops, format, quality"},
+         "is not a known field; known here: name, ops, format, quality, max_bytes, candidates, "
+         "progressive, optimise, chroma, palette, colours, dither, compression, lossless, "
+         "near_lossless, effort, tiff_compre"},
         {SOURCE "[{\"name\": \"a\"}], \"auto_orient\": 1}", "/args/auto_orient",
          "must be true or false"},
         {SOURCE "[{\"name\": \"a\"}], \"then\": []}", "/args/then",
-         "is not a known field; known here: source, outputs, auto_orient"},
+         "is not a known field; known here: source, outputs, srcset, auto_orient, describe, "
+         "gps, "
+         "animated, page, profile, fidelity"},
+    };
+
+    (void)state;
+    check_rows("image", rows, COUNT_OF(rows));
+}
+
+#define SRCSET(fields) "{\"source\": {\"path\": \"a\"}, \"srcset\": {" fields "}}"
+#define W8             "1, 2, 3, 4, 5, 6, 7, 8"
+
+static void image_srcsets_follow_the_rules(void **state)
+{
+#define AT_SET "/args/srcset"
+    static const struct row rows[] = {
+        {SRCSET("\"widths\": [16384, 1], \"formats\": [\"webp\", \"jpg\", \"png\"], "
+                "\"quality\": 1,"
+                "\"sizes\": \"(max-width: 600px) 100vw, 50vw\""),
+         NULL, NULL},
+        {SRCSET("\"widths\": [" W8 "], \"formats\": [\"webp\", \"jpeg\", \"png\", \"avif\"]"),
+         NULL, NULL},
+        {SRCSET("\"formats\": [\"webp\"]"), AT_SET "/widths", "is required"},
+        {SRCSET("\"widths\": [1]"), AT_SET "/formats", "is required"},
+        {SRCSET("\"widths\": [], \"formats\": [\"webp\"]"), AT_SET "/widths",
+         "must be an array of 1 to 16 items"},
+        {SRCSET("\"widths\": [" W8
+                ", 9, 10, 11, 12, 13, 14, 15, 16, 17], \"formats\": [\"webp\"]"),
+         AT_SET "/widths", "must be an array of 1 to 16 items"},
+        {SRCSET("\"widths\": [" W8
+                ", 9], \"formats\": [\"webp\", \"jpeg\", \"png\", \"avif\"]"),
+         AT_SET, "makes 36 outputs (widths times formats), at most 32 are made"},
+        {SRCSET("\"widths\": [0], \"formats\": [\"webp\"]"), AT_SET "/widths/0",
+         "must be an integer from 1 to 16384"},
+        {SRCSET("\"widths\": [1, 16385], \"formats\": [\"webp\"]"), AT_SET "/widths/1",
+         "must be an integer from 1 to 16384"},
+        {SRCSET("\"widths\": [7, 7], \"formats\": [\"webp\"]"), AT_SET "/widths/1",
+         "must be unique: this width is there already"},
+        {SRCSET("\"widths\": [7], \"formats\": []"), AT_SET "/formats",
+         "must be an array of 1 to 4 items"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"jpeg\", \"jpg\"]"), AT_SET "/formats/1",
+         "must be unique: this format is there already"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"bmp\"]"), AT_SET "/formats/0",
+         "must be a format that outputs may have"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"heif\"]"), AT_SET "/formats", FORMATS},
+        {SRCSET("\"widths\": [7], \"formats\": [\"png\"], \"quality\": 101"), AT_SET "/quality",
+         "must be an integer from 1 to 100"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"png\"], \"sizes\": \"a\\nb\""),
+         AT_SET "/sizes", "must not contain control characters or line ends"},
+        {SRCSET("\"widths\": [7], \"formats\": [\"png\"], \"height\": 1"), AT_SET "/height",
+         "is not a known field; known here: widths, formats, quality, sizes"},
+        {SOURCE "[{\"name\": \"a\"}], \"srcset\": {\"widths\": [7], \"formats\": [\"png\"]}}",
+         AT_SET, "stands instead of outputs, not beside them"},
+        {"{\"srcset\": {\"widths\": [7], \"formats\": [\"png\"]}, \"outputs\": [{\"name\": "
+         "\"a\"}],"
+         " \"source\": {\"path\": \"a\"}}",
+         "/args/outputs", "stands instead of srcset, not beside it"},
     };
 
     (void)state;
@@ -88,7 +146,7 @@ static void image_outputs_follow_the_rules(void **state)
 static void image_operations_follow_the_rules(void **state)
 {
 #define SIDE   "must be an integer from 1 to 16384"
-#define ONE_OP "must be an object with one key, the operation: resize or sharpen"
+#define ONE_OP "must be an object with one key, the operation"
 #define COLOUR "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""
 #define SIGMA  "must be a number from 0.3 to 10"
     static const struct row rows[] = {
@@ -104,16 +162,17 @@ static void image_operations_follow_the_rules(void **state)
         {OPS("[\"resize\"]"), AT_OP, ONE_OP},
         {OPS("[{}]"), AT_OP, ONE_OP},
         {OPS("[{\"sharpen\": {}, \"resize\": {\"width\": 1}}]"), AT_OP, ONE_OP},
-        {OPS("[{\"sharpen\": {}}, {\"blur\": {}}]"), "/args/outputs/0/ops/1/blur",
-         "is not a known field; known here: resize, sharpen"},
+        {OPS("[{\"sharpen\": {}}, {\"blurr\": {}}]"), "/args/outputs/0/ops/1/blurr",
+         "is no operation; docs/images.md lists them"},
         {RESIZE("[]"), AT_OP "/resize", "must be an object"},
-        {RESIZE("{}"), AT_OP "/resize", "must have width or height"},
-        {RESIZE("{\"fit\": \"cover\"}"), AT_OP "/resize", "must have width or height"},
+        {RESIZE("{}"), AT_OP "/resize", "must have width or height, or a min_ or max_ side"},
+        {RESIZE("{\"fit\": \"cover\"}"), AT_OP "/resize",
+         "must have width or height, or a min_ or max_ side"},
         {RESIZE("{\"width\": 0}"), AT_OP "/resize/width", SIDE},
         {RESIZE("{\"height\": 16385}"), AT_OP "/resize/height", SIDE},
         {RESIZE("{\"width\": 1.5}"), AT_OP "/resize/width", SIDE},
-        {RESIZE("{\"width\": 1, \"fit\": \"outside\"}"), AT_OP "/resize/fit",
-         "must be one of inside, cover, contain, fill"},
+        {RESIZE("{\"width\": 1, \"fit\": \"crop\"}"), AT_OP "/resize/fit",
+         "must be one of inside, outside, cover, contain, fill"},
         {RESIZE("{\"width\": 1, \"gravity\": \"centre\"}"), AT_OP "/resize/gravity",
          "must be one of center, north, south, east, west, northeast, northwest, southeast, "
          "southwest, attention, entropy"},
@@ -143,17 +202,17 @@ static void check_card(const struct image_output *card)
     assert_string_equal(card->name, "card");
     assert_true(card->has_format);
     assert_int_equal(card->format, IMAGE_WEBP);
-    assert_int_equal(card->quality, 80);
+    assert_int_equal(card->how.quality, 80);
     assert_int_equal(card->n_ops, 2);
     assert_int_equal(card->ops[0].kind, IMAGE_OP_RESIZE);
     assert_int_equal(card->ops[0].u.resize.width, 640);
     assert_int_equal(card->ops[0].u.resize.height, 480);
     assert_int_equal(card->ops[0].u.resize.fit, IMAGE_FIT_COVER);
-    assert_int_equal(card->ops[0].u.resize.gravity, IMAGE_ATTENTION);
-    assert_true(card->ops[0].u.resize.has_background);
-    assert_memory_equal(card->ops[0].u.resize.background, "\x01\x02\xab\xff", 4);
+    assert_int_equal(card->ops[0].u.resize.gravity.at, IMAGE_ATTENTION);
+    assert_true(card->ops[0].u.resize.background.given);
+    assert_memory_equal(card->ops[0].u.resize.background.rgba, "\x01\x02\xab\xff", 4);
     assert_int_equal(card->ops[1].kind, IMAGE_OP_SHARPEN);
-    assert_true(card->ops[1].u.sharpen.sigma > 0.49 && card->ops[1].u.sharpen.sigma < 0.51);
+    assert_true(card->ops[1].u.adjust.amount > 0.49 && card->ops[1].u.adjust.amount < 0.51);
 }
 
 static void image_is_read(void **state)
@@ -176,26 +235,26 @@ static void image_is_read(void **state)
     memset(image, 0xa5, sizeof *image); /* nothing may be left as it was */
     doc_open(&d, json);
     assert_int_equal(spec_image_parse(&d.root, "/args", image, NULL), ERR_OK);
-    assert_int_equal(image->source_kind, IMAGE_SOURCE_UPLOAD);
-    assert_string_equal(uuid_text(&image->upload, text), UPLOAD);
+    assert_int_equal(image->source.kind, IMAGE_SOURCE_UPLOAD);
+    assert_string_equal(uuid_text(&image->source.upload, text), UPLOAD);
     assert_true(image->auto_orient);
     assert_int_equal(image->n_outputs, 2);
     check_card(&image->outputs[0]);
     thumb = &image->outputs[1];
     assert_string_equal(thumb->name, "thumb");
     assert_false(thumb->has_format);
-    assert_int_equal(thumb->quality, 0);
+    assert_int_equal(thumb->how.quality, 0);
     assert_int_equal(thumb->n_ops, 1);
     assert_int_equal(thumb->ops[0].u.resize.width, 0);
     assert_int_equal(thumb->ops[0].u.resize.fit, IMAGE_FIT_INSIDE);
-    assert_int_equal(thumb->ops[0].u.resize.gravity, IMAGE_CENTER);
+    assert_int_equal(thumb->ops[0].u.resize.gravity.at, IMAGE_CENTER);
     assert_false(thumb->ops[0].u.resize.enlarge);
-    assert_int_equal(thumb->ops[0].u.resize.background[3], 4);
+    assert_int_equal(thumb->ops[0].u.resize.background.rgba[3], 4);
     doc_close(&d);
     doc_open(&d, FROM("{\"path\": \"a/b.png\"}"));
     assert_int_equal(spec_image_parse(&d.root, "/args", image, NULL), ERR_OK);
-    assert_int_equal(image->source_kind, IMAGE_SOURCE_PATH);
-    assert_true(slice_is(image->source, "a/b.png"));
+    assert_int_equal(image->source.kind, IMAGE_SOURCE_PATH);
+    assert_true(slice_is(image->source.text, "a/b.png"));
     doc_close(&d);
     free(image);
 }
@@ -255,7 +314,7 @@ static void image_formats_have_names(void **state)
     }
     assert_true(image_format_parse(SLICE_LIT("jpg"), &parsed));
     assert_int_equal(parsed, IMAGE_JPEG);
-    assert_false(image_format_parse(SLICE_LIT("tiff"), &parsed));
+    assert_false(image_format_parse(SLICE_LIT("bmp"), &parsed));
     assert_false(image_format_parse(SLICE_LIT(""), &parsed));
 }
 
@@ -264,6 +323,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_sources_are_one_of_three),
         cmocka_unit_test(image_outputs_follow_the_rules),
+        cmocka_unit_test(image_srcsets_follow_the_rules),
         cmocka_unit_test(image_operations_follow_the_rules),
         cmocka_unit_test(image_is_read),
         cmocka_unit_test(image_counts_are_limited),

@@ -28,6 +28,7 @@ static void a_place_is_two_numbers(void **state)
     assert_place(p, 3, 42);
     assert_true(sse_place_parse(slice_str("4294967295.0"), &p));
     assert_place(p, UINT32_MAX, 0);
+    assert_false(sse_place_parse(slice_of(NULL, 0), &p));
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         if (sse_place_parse(slice_str(wrong[i]), &p))
             fail_msg("%s", wrong[i]);

@@ -181,10 +181,14 @@ static void take_options(struct render_pool *p, const struct render_pool_options
     p->limits.source_bytes = or_default(o->limits.source_bytes, 64ull << 20);
     p->limits.pixels = or_default(o->limits.pixels, 100000000);
     p->limits.output_pixels = or_default(o->limits.output_pixels, 100000000);
+    p->limits.output_bytes = or_default(o->limits.output_bytes, 128ull << 20);
+    p->limits.frames = or_default(o->limits.frames, 500);
+    p->limits.cpu_ms = or_default(o->limits.cpu_ms, 120000);
     p->limits.memory_bytes = or_default(o->limits.memory_bytes, 2ull << 30);
     p->log = o->log;
     p->program = strdup(o->program);
     p->spool = strdup(o->spool_dir);
+    p->fonts = strdup(o->fonts == NULL ? "" : o->fonts);
 }
 
 static void free_pool(struct render_pool *p)
@@ -192,6 +196,7 @@ static void free_pool(struct render_pool *p)
     pool_metrics_done(&p->metrics);
     free(p->program);
     free(p->spool);
+    free(p->fonts);
     p->magic = 0;
     free(p);
 }
@@ -213,7 +218,8 @@ enum err render_pool_new(uv_loop_t *loop, const struct render_pool_options *opt,
     p->magic = MAGIC;
     p->loop = loop;
     take_options(p, opt);
-    e = p->program != NULL && p->spool != NULL && pool_metrics_init(&p->metrics, opt->metrics)
+    e = p->program != NULL && p->spool != NULL && p->fonts != NULL &&
+                pool_metrics_init(&p->metrics, opt->metrics)
             ? pool_dir_prepare(p->spool, reterr)
             : fault_set(reterr, ERR_NOMEM, 0, "no memory for the renderers");
     if (e != ERR_OK) {

@@ -24,6 +24,7 @@
 #include "queue/spec.h"
 #include "shared/log.h"
 #include "shared/metrics.h"
+#include "worker/render/wire_info.h"
 
 struct render_pool;
 struct render_ticket;
@@ -31,11 +32,15 @@ struct render_ticket;
 struct render_limits {
     uint64_t source_bytes;  /* default 64 MiB */
     uint64_t pixels;        /* width x height x pages of the header; default 100,000,000 */
-    uint64_t output_pixels; /* per output; default 100,000,000 */
+    uint64_t output_pixels; /* per output, times frames; default 100,000,000 */
+    uint64_t output_bytes;  /* per output; default 128 MiB */
+    uint64_t frames;        /* of a source that moves, in an output that does; default 500 */
+    uint64_t cpu_ms;        /* processor time of an order; default 120,000 */
     uint64_t memory_bytes;  /* RLIMIT_AS of the child; default 2 GiB */
 };
 struct render_pool_options {
-    const char *program;   /* path of millrace-render */
+    const char *program; /* path of millrace-render */
+    const char *fonts;   /* a directory more that renderers may read fonts from; may be NULL */
     const char *spool_dir; /* exists; what an earlier run left in r<k> and out is removed */
     unsigned renderers;    /* 0: one per core */
     unsigned recycle_jobs; /* 0: 1000 */
@@ -49,15 +54,19 @@ struct render_pool_options {
 struct render_order {
     const struct uuid *job;
     uint32_t attempt;
-    const char *source_path; /* stays the caller's; a symbolic link is followed */
-    struct slice args; /* encoded args of the image job: outputs, auto_orient (queue/spec.h) */
+    const char *source_path;       /* stays the caller's; a symbolic link is followed */
+    const char *const *mark_paths; /* as spec_image.marks; the same */
+    size_t n_marks;
+    struct slice args; /* encoded args of an image or image.info job (queue/spec.h) */
     uint32_t timeout_ms;
 };
 struct render_output {
     char name[JOB_NAME_MAX + 1];
     char *path; /* file the caller now owns: rename or unlink it */
     enum image_format format;
-    uint32_t width, height;
+    uint32_t width, height; /* of one frame */
+    uint32_t frames;        /* 1, unless it moves */
+    uint32_t quality;       /* 0: nothing was lost */
     uint64_t bytes;
 };
 struct render_report {
@@ -65,6 +74,7 @@ struct render_report {
     uint32_t source_width, source_height; /* as stored, before orientation */
     struct render_output *outputs;        /* valid for the call; the files stay */
     size_t n_outputs;
+    const struct wire_info *info; /* NULL unless asked for; valid for the call */
     uint32_t wall_ms, cpu_ms;
     uint64_t peak_rss;
 };

@@ -31,7 +31,8 @@ struct pool_child_events {
 };
 struct pool_child_options {
     const char *program;
-    const char *dir; /* working directory */
+    const char *dir;   /* working directory */
+    const char *fonts; /* a directory to read fonts from, or "" */
     uint64_t memory_bytes;
 };
 

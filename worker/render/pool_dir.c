@@ -10,6 +10,7 @@
 #define IN     "in"
 #define OUT    "out"
 #define SOURCE "source"
+#define MARK   "mark"
 
 static enum err io_fault(struct fault *reterr, const char *what, const char *path)
 {
@@ -171,7 +172,8 @@ static enum err check_source(const char *source, uint64_t max_bytes, struct faul
     if (!S_ISREG(st.st_mode))
         return fault_set(reterr, ERR_MALFORMED, 0, "source: not a regular file");
     if ((uint64_t)st.st_size > max_bytes)
-        return fault_set(reterr, ERR_TOO_BIG, 0, "the source has %llu bytes, the limit is %llu",
+        return fault_set(reterr, ERR_TOO_BIG, 0,
+                         "the source has %llu bytes, the limit is %llu (SOURCE_BYTES)",
                          (unsigned long long)st.st_size, (unsigned long long)max_bytes);
     return ERR_OK;
 }
@@ -182,10 +184,16 @@ static bool must_copy(int err)
     return err == EXDEV || err == EPERM || err == EMLINK || err == EACCES || err == EOPNOTSUPP;
 }
 
-enum err pool_dir_put(const char *dir, const char *source, uint64_t max_bytes,
+static char *path_of_input(const char *dir, size_t i)
+{
+    return i == 0 ? path_of("%s/" IN "/" SOURCE, dir)
+                  : path_of("%s/" IN "/" MARK "%zu", dir, i - 1);
+}
+
+enum err pool_dir_put(const char *dir, const char *source, size_t i, uint64_t max_bytes,
                       char **ret_copy_to, struct fault *reterr)
 {
-    AUTO(free_str) char *to = path_of("%s/" IN "/" SOURCE, dir);
+    AUTO(free_str) char *to = path_of_input(dir, i);
     enum err e;
 
     if (to == NULL)
@@ -204,12 +212,16 @@ enum err pool_dir_put(const char *dir, const char *source, uint64_t max_bytes,
     return ERR_UNSUPPORTED;
 }
 
-void pool_dir_clear(const char *dir, size_t n)
+void pool_dir_clear(const char *dir, size_t n_marks, size_t n)
 {
-    for (size_t i = 0; i <= n; i++) {
-        AUTO(free_str)
-        char *path =
-            i == n ? path_of("%s/" IN "/" SOURCE, dir) : path_of("%s/" OUT "/%zu", dir, i);
+    for (size_t i = 0; i <= n_marks; i++) {
+        AUTO(free_str) char *path = path_of_input(dir, i);
+
+        if (path != NULL)
+            (void)unlink(path);
+    }
+    for (size_t i = 0; i < n; i++) {
+        AUTO(free_str) char *path = path_of("%s/" OUT "/%zu", dir, i);
 
         if (path != NULL)
             (void)unlink(path);
@@ -231,6 +243,10 @@ static bool begins_as(const uint8_t *b, size_t n, enum image_format f)
     case IMAGE_AVIF:
         return n >= 12 && memcmp(b + 4, "ftypavif", 8) == 0;
     case IMAGE_GIF:
+        return n >= 6 && (memcmp(b, "GIF89a", 6) == 0 || memcmp(b, "GIF87a", 6) == 0);
+    case IMAGE_TIFF:
+        return n >= 4 && (memcmp(b, "II*\0", 4) == 0 || memcmp(b, "MM\0*", 4) == 0);
+    case IMAGE_HEIF:
         break;
     }
     return false;

@@ -1,6 +1,7 @@
 /* pool_dir: the files of the renderers, in the spool directory:
  *
  *     r<k>/in/source    what renderer k reads; a hard link where that can be
+ *     r<k>/in/mark<i>   what it lays over, file i of the watermarks
  *     r<k>/out/<i>      what it writes, output i of its order
  *     out/<job>-<attempt>-<i>   what it has handed over; the worker's now
  *
@@ -22,12 +23,12 @@ MUST_USE enum err pool_dir_make(const char *spool, unsigned k, char **ret_path,
 /* The directory and what is in it, whatever its renderer has put there. */
 void pool_dir_remove(const char *dir);
 
-/* Links source into dir. ERR_UNSUPPORTED: it has to be copied, to *ret_copy_to, which is to be
+/* Links source into dir as file i of an order: 0 is the source, then come the marks. ERR_UNSUPPORTED: it has to be copied, to *ret_copy_to, which is to be
  * freed. ERR_TOO_BIG over max_bytes; ERR_IO, ERR_NOT_FOUND, ERR_MALFORMED (no regular file). */
-MUST_USE enum err pool_dir_put(const char *dir, const char *source, uint64_t max_bytes,
-                               char **ret_copy_to, struct fault *reterr);
-/* Removes the source and the first n outputs. */
-void pool_dir_clear(const char *dir, size_t n);
+MUST_USE enum err pool_dir_put(const char *dir, const char *source, size_t i,
+                               uint64_t max_bytes, char **ret_copy_to, struct fault *reterr);
+/* Removes the source, so many marks, and the first n outputs. */
+void pool_dir_clear(const char *dir, size_t n_marks, size_t n);
 
 struct pool_dir_take {
     const char *dir, *spool;

@@ -53,11 +53,12 @@ static void end_order(struct renderer *r, enum err e, const struct fault *why)
 {
     struct render_ticket *t = r->ticket;
 
+    must(t != NULL);
     (void)uv_timer_stop(&r->timer);
     r->ticket = NULL;
     t->renderer = NULL;
     r->pool->running--;
-    pool_dir_clear(r->dir, t->n_wants);
+    pool_dir_clear(r->dir, t->n_marks, t->n_wants);
     histogram_add_us(r->pool->metrics.wall, clock_now_us() - t->began_us);
     pool_end_ticket(r->pool, t, e, why);
 }
@@ -286,13 +287,23 @@ static void refuse_order(struct renderer *r, enum err e, const struct fault *why
     pool_turn(r->pool);
 }
 
+static const struct render_ticket *must_ticket(const struct renderer *r)
+{
+    must(r->ticket != NULL);
+    return r->ticket;
+}
+
 static void send_order(struct renderer *r)
 {
     struct render_pool *p = r->pool;
-    struct wire_order m = {.id = r->ticket->id,
+    const struct render_ticket *t = must_ticket(r);
+    struct wire_order m = {.id = t->id,
                            .pixels = p->limits.pixels,
                            .output_pixels = p->limits.output_pixels,
-                           .args = buf_slice(&r->ticket->args)};
+                           .output_bytes = p->limits.output_bytes,
+                           .frames = p->limits.frames,
+                           .cpu_ms = p->limits.cpu_ms,
+                           .args = buf_slice(&t->args)};
     struct buf frame = {0};
     struct fault why;
 
@@ -301,6 +312,8 @@ static void send_order(struct renderer *r)
         refuse_order(r, fault_set(&why, ERR_NOMEM, 0, "no memory for an order"), &why);
     buf_done(&frame);
 }
+
+static void put_files(struct renderer *r);
 
 static void on_copied(uv_fs_t *req)
 {
@@ -318,29 +331,50 @@ static void on_copied(uv_fs_t *req)
             fault_set(&why, ERR_IO, (int)-rc, "copy of the source: %s", uv_strerror((int)rc)),
             &why);
     else if (r->state == RENDERER_BUSY)
-        send_order(r);
+        put_files(r);
 }
 
-static void copy_source(struct renderer *r, const char *to)
+static void copy_file(struct renderer *r, const char *from, const char *to)
 {
     struct fault why;
     int rc;
 
     r->copy.data = r;
-    rc = uv_fs_copyfile(r->pool->loop, &r->copy, r->ticket->source, to, UV_FS_COPYFILE_FICLONE,
-                        on_copied);
+    rc = uv_fs_copyfile(r->pool->loop, &r->copy, from, to, UV_FS_COPYFILE_FICLONE, on_copied);
     r->copying = rc == 0;
     if (rc != 0)
         refuse_order(r, fault_set(&why, ERR_IO, -rc, "copy of the source: %s", uv_strerror(rc)),
                      &why);
 }
 
+/* Links the order's files into the renderer's directory, one after the other; goes on when one had
+ * to be copied. */
+static void put_files(struct renderer *r)
+{
+    const struct render_ticket *t = must_ticket(r);
+
+    while (r->next_file <= t->n_marks) {
+        size_t i = r->next_file++;
+        const char *from = i == 0 ? t->source : t->marks[i - 1];
+        char *copy_to = NULL;
+        struct fault why;
+        enum err e =
+            pool_dir_put(r->dir, from, i, r->pool->limits.source_bytes, &copy_to, &why);
+
+        if (copy_to != NULL)
+            copy_file(r, from, copy_to);
+        else if (e != ERR_OK)
+            refuse_order(r, e, &why);
+        free(copy_to);
+        if (e != ERR_OK)
+            return;
+    }
+    send_order(r);
+}
+
 void renderer_begin(struct renderer *r, struct render_ticket *t)
 {
     struct render_pool *p = r->pool;
-    char *copy_to = NULL;
-    struct fault why;
-    enum err e;
 
     set_state(r, RENDERER_BUSY);
     r->ticket = t;
@@ -349,14 +383,8 @@ void renderer_begin(struct renderer *r, struct render_ticket *t)
     t->began_us = clock_now_us();
     p->running++;
     (void)uv_timer_start(&r->timer, on_timer, t->timeout_ms, 0);
-    e = pool_dir_put(r->dir, t->source, p->limits.source_bytes, &copy_to, &why);
-    if (e == ERR_OK)
-        send_order(r);
-    else if (copy_to != NULL)
-        copy_source(r, copy_to);
-    else
-        refuse_order(r, e, &why);
-    free(copy_to);
+    r->next_file = 0;
+    put_files(r);
 }
 
 /* --- start ----------------------------------------------------------------------------------- */
@@ -412,8 +440,10 @@ static enum err start_child(struct renderer *r, struct fault *reterr)
     r->handles++;
     return pool_child_start(
         r->child,
-        &(struct pool_child_options){
-            .program = p->program, .dir = r->dir, .memory_bytes = p->limits.memory_bytes},
+        &(struct pool_child_options){.program = p->program,
+                                     .dir = r->dir,
+                                     .fonts = p->fonts,
+                                     .memory_bytes = p->limits.memory_bytes},
         reterr);
 }
 

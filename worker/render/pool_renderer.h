@@ -20,7 +20,7 @@ enum renderer_state {
 struct render_pool {
     uint32_t magic;
     uv_loop_t *loop;
-    char *program, *spool;
+    char *program, *spool, *fonts;
     struct render_limits limits;
     unsigned slots, recycle_jobs;
     uint64_t recycle_rss;
@@ -59,6 +59,7 @@ struct renderer {
     unsigned handles; /* the child (as one) and the timer */
     uv_fs_t copy;
     bool copying;
+    size_t next_file; /* of the order: 0 is the source, then come the marks */
     struct render_ticket *ticket;
     struct fault verdict; /* why it was killed; err OK: it was not */
 };

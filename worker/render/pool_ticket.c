@@ -52,7 +52,10 @@ struct render_ticket *ticket_list_take(struct ticket_list *l)
 static enum err copy_wants(struct render_ticket *t, const struct spec_image *spec,
                            struct fault *reterr)
 {
-    t->wants = calloc(spec->n_outputs, sizeof *t->wants);
+    if (spec->n_marks != t->n_marks)
+        return fault_set(reterr, ERR_MALFORMED, 0, "%zu files for %zu watermarks", t->n_marks,
+                         spec->n_marks);
+    t->wants = calloc(spec->n_outputs + 1, sizeof *t->wants);
     if (t->wants == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for %zu outputs", spec->n_outputs);
     t->n_wants = spec->n_outputs;
@@ -77,7 +80,7 @@ static enum err parse_spec(struct render_ticket *t, msgpack_zone *zone, struct s
 
     if (e != ERR_OK)
         return e;
-    e = spec_image_parse(&args, "/args", spec, &why);
+    e = spec_image_any_parse(&args, "/args", spec, &why);
     if (e != ERR_OK)
         return fault_set(reterr, e, 0, "%s: %s", why.pointer, why.text);
     return copy_wants(t, spec, reterr);
@@ -99,6 +102,18 @@ static enum err read_wants(struct render_ticket *t, struct fault *reterr)
     return e;
 }
 
+static bool copy_marks(struct render_ticket *t, const struct render_order *order)
+{
+    must(order->n_marks <= COUNT_OF(t->marks));
+    for (size_t i = 0; i < order->n_marks; i++) {
+        t->marks[i] = strdup(order->mark_paths[i]);
+        t->n_marks = i + 1;
+        if (t->marks[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
 enum err ticket_new(const struct render_order *order, struct render_ticket **ret,
                     struct fault *reterr)
 {
@@ -113,7 +128,7 @@ enum err ticket_new(const struct render_order *order, struct render_ticket **ret
     t->timeout_ms = order->timeout_ms;
     t->source = strdup(order->source_path);
     buf_add_slice(&t->args, order->args);
-    e = t->source == NULL || buf_failed(&t->args)
+    e = t->source == NULL || buf_failed(&t->args) || !copy_marks(t, order)
             ? fault_set(reterr, ERR_NOMEM, 0, "no memory for an order")
             : read_wants(t, reterr);
     if (e != ERR_OK) {
@@ -146,6 +161,8 @@ void ticket_free(struct render_ticket **ticket)
     drop_outputs(t);
     free(t->wants);
     free(t->source);
+    for (size_t i = 0; i < t->n_marks; i++)
+        free(t->marks[i]);
     buf_done(&t->args);
     t->magic = 0;
     free(t);
@@ -183,6 +200,11 @@ static enum err check_output(const struct render_ticket *t, const struct wire_ou
     if (w->has_format && w->format != o->format)
         return fault_set(reterr, ERR_CRASHED, 0, "the renderer made %s of output %s",
                          image_format_name(o->format), w->name);
+    if (!image_format_is_written(o->format) ||
+        (o->frames != 1 && (o->frames == 0 || !image_format_moves(o->format))))
+        return fault_set(reterr, ERR_CRASHED, 0,
+                         "the renderer reports %u frames of %s for output %s", o->frames,
+                         image_format_name(o->format), w->name);
     if (o->width == 0 || o->height == 0 || (uint64_t)o->width * o->height > output_pixels)
         return fault_set(reterr, ERR_CRASHED, 0,
                          "the renderer reports %u x %u pixels for output %s", o->width,
@@ -203,6 +225,8 @@ static enum err take_output(struct render_ticket *t, const struct wire_output *o
     to->width = o->width;
     to->height = o->height;
     to->bytes = o->bytes;
+    to->frames = o->frames;
+    to->quality = o->quality;
     return pool_dir_take(take, &to->path, reterr);
 }
 
@@ -215,7 +239,7 @@ static enum err take_outputs(struct render_ticket *t, const struct wire_report *
     if (r->n_outputs != t->n_wants)
         return fault_set(reterr, ERR_CRASHED, 0, "the renderer reports %zu outputs of %zu",
                          r->n_outputs, t->n_wants);
-    t->report.outputs = calloc(t->n_wants, sizeof *t->report.outputs);
+    t->report.outputs = calloc(t->n_wants + 1, sizeof *t->report.outputs);
     if (t->report.outputs == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for %zu outputs", t->n_wants);
     t->report.n_outputs = t->n_wants;
@@ -238,6 +262,10 @@ enum err ticket_take_report(struct render_ticket *t, const struct wire_report *r
     if (e != ERR_OK) {
         drop_outputs(t);
         return e;
+    }
+    if (r->has_info) {
+        t->info = r->info;
+        t->report.info = &t->info;
     }
     t->report.source_format = r->source_format;
     t->report.source_width = r->source_width;

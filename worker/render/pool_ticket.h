@@ -24,6 +24,8 @@ struct render_ticket {
     struct uuid job;
     uint32_t attempt, timeout_ms;
     char *source;
+    char *marks[SPEC_IMAGE_MARKS_MAX];
+    size_t n_marks;
     struct buf args;
     struct ticket_want *wants;
     size_t n_wants;
@@ -36,6 +38,7 @@ struct render_ticket {
     enum err err;
     struct fault why;
     struct render_report report;
+    struct wire_info info;
 };
 
 /* Checks and copies the order. */

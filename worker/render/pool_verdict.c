@@ -52,6 +52,9 @@ enum err pool_verdict(const struct pool_child_end *end, uint64_t memory_limit,
         return fault_set(ret, ERR_CRASHED, end->signal,
                          "the renderer ran out of memory (limit %llu MiB, peak %llu MiB)",
                          MIB(memory_limit), MIB(end->crash->peak_vm));
+    if (end->signal == SIGXCPU)
+        return fault_set(ret, ERR_TOO_BIG, SIGXCPU,
+                         "the order takes more processor time than it may (RENDER_CPU)");
     if (end->signal == SIGSYS)
         return fault_set(ret, ERR_CRASHED, SIGSYS,
                          "the renderer was killed at a forbidden system call");

@@ -72,11 +72,14 @@ void wire_add_hello(struct buf *out, const struct wire_hello *m)
 void wire_add_order(struct buf *out, const struct wire_order *m)
 {
     msgpack_packer pk;
-    size_t at = frame_begin(out, &pk, "order", 4);
+    size_t at = frame_begin(out, &pk, "order", 7);
 
     field_uint(&pk, "id", m->id);
     field_uint(&pk, "pixels", m->pixels);
     field_uint(&pk, "output_pixels", m->output_pixels);
+    field_uint(&pk, "output_bytes", m->output_bytes);
+    field_uint(&pk, "frames", m->frames);
+    field_uint(&pk, "cpu_ms", m->cpu_ms);
     mp_str(&pk, "args");
     mp_bin(&pk, m->args);
     frame_end(out, at);
@@ -94,8 +97,10 @@ void wire_add_progress(struct buf *out, const struct wire_progress *m)
 
 static void pack_output(msgpack_packer *pk, const struct wire_output *o)
 {
-    msgpack_pack_map(pk, 5);
+    msgpack_pack_map(pk, 7);
     field_uint(pk, "index", o->index);
+    field_uint(pk, "frames", o->frames);
+    field_uint(pk, "quality", o->quality);
     field_str(pk, "format", image_format_name(o->format));
     field_uint(pk, "width", o->width);
     field_uint(pk, "height", o->height);
@@ -106,7 +111,7 @@ void wire_add_report(struct buf *out, const struct wire_report *m)
 {
     bool ok = m->err == ERR_OK;
     msgpack_packer pk;
-    size_t at = frame_begin(out, &pk, "report", ok ? 9 : 6);
+    size_t at = frame_begin(out, &pk, "report", ok ? (m->has_info ? 10 : 9) : 6);
 
     field_uint(&pk, "id", m->id);
     field_str(&pk, "err", err_name(m->err));
@@ -125,6 +130,10 @@ void wire_add_report(struct buf *out, const struct wire_report *m)
     msgpack_pack_array(&pk, m->n_outputs);
     for (size_t i = 0; i < m->n_outputs; i++)
         pack_output(&pk, &m->outputs[i]);
+    if (m->has_info) {
+        mp_str(&pk, "info");
+        wire_info_pack(&pk, &m->info);
+    }
     frame_end(out, at);
 }
 
@@ -246,7 +255,10 @@ static bool read_order(const msgpack_object *map, struct wire_msg *ret)
     m->args = mp_as_slice(args);
     return get_uint(map, "id", UINT64_MAX, &m->id) &&
            get_uint(map, "pixels", UINT64_MAX, &m->pixels) &&
-           get_uint(map, "output_pixels", UINT64_MAX, &m->output_pixels);
+           get_uint(map, "output_pixels", UINT64_MAX, &m->output_pixels) &&
+           get_uint(map, "output_bytes", UINT64_MAX, &m->output_bytes) &&
+           get_uint(map, "frames", UINT64_MAX, &m->frames) &&
+           get_uint(map, "cpu_ms", UINT64_MAX, &m->cpu_ms);
 }
 
 static bool read_progress(const msgpack_object *map, struct wire_msg *ret)
@@ -261,7 +273,8 @@ static bool read_output(const msgpack_object *map, struct wire_output *ret)
 {
     return map->type == MSGPACK_OBJECT_MAP && get_u32(map, "index", &ret->index) &&
            get_format(map, "format", &ret->format) && get_u32(map, "width", &ret->width) &&
-           get_u32(map, "height", &ret->height) &&
+           get_u32(map, "height", &ret->height) && get_u32(map, "frames", &ret->frames) &&
+           get_u32(map, "quality", &ret->quality) && ret->quality <= 100 &&
            get_uint(map, "bytes", UINT64_MAX, &ret->bytes);
 }
 
@@ -280,6 +293,15 @@ static bool read_outputs(const msgpack_object *map, struct wire_report *m)
     return true;
 }
 
+/* It may be missing, but not be wrong. */
+static bool read_info(const msgpack_object *map, struct wire_report *m)
+{
+    const msgpack_object *info = mp_get(map, "info");
+
+    m->has_info = info != NULL;
+    return info == NULL || wire_info_read(info, &m->info);
+}
+
 static bool read_report(const msgpack_object *map, struct wire_msg *ret)
 {
     struct wire_report *m = &ret->u.report;
@@ -295,7 +317,8 @@ static bool read_report(const msgpack_object *map, struct wire_msg *ret)
         return get_text(map, "text", m->text, sizeof m->text);
     return get_format(map, "source_format", &m->source_format) &&
            get_u32(map, "source_width", &m->source_width) &&
-           get_u32(map, "source_height", &m->source_height) && read_outputs(map, m);
+           get_u32(map, "source_height", &m->source_height) && read_outputs(map, m) &&
+           read_info(map, m);
 }
 
 static bool read_crash(const msgpack_object *map, struct wire_msg *ret)

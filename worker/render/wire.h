@@ -13,8 +13,9 @@
 #define WORKER_RENDER_WIRE_H
 
 #include "queue/spec.h"
+#include "worker/render/wire_info.h"
 
-#define WIRE_VERSION     1
+#define WIRE_VERSION     2
 #define WIRE_HEAD        4
 #define WIRE_BODY_MAX    (JOB_ITEM_MAX + 4096)
 #define WIRE_OUTPUTS_MAX SPEC_IMAGE_OUTPUTS_MAX
@@ -29,8 +30,8 @@ struct wire_hello {
 };
 struct wire_order {
     uint64_t id;
-    uint64_t pixels, output_pixels; /* limits (pool.h) */
-    struct slice args;              /* encoded; borrowed from the body */
+    uint64_t pixels, output_pixels, output_bytes, frames, cpu_ms; /* limits (pool.h) */
+    struct slice args; /* encoded; borrowed from the body */
 };
 struct wire_progress {
     uint64_t id;
@@ -39,7 +40,9 @@ struct wire_progress {
 struct wire_output {
     uint32_t index; /* into the order's outputs; the file is out/<index> */
     enum image_format format;
-    uint32_t width, height;
+    uint32_t width, height; /* of one frame */
+    uint32_t frames;        /* 1, unless it moves */
+    uint32_t quality;       /* with which it was written; 0: it lost nothing */
     uint64_t bytes;
 };
 struct wire_report {
@@ -50,6 +53,8 @@ struct wire_report {
     uint32_t source_width, source_height;
     struct wire_output outputs[WIRE_OUTPUTS_MAX];
     size_t n_outputs;
+    bool has_info; /* the order asked for a description */
+    struct wire_info info;
     uint64_t cpu_us;
     uint64_t peak_rss, rss; /* bytes: highest during the order, and now */
 };

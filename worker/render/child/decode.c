@@ -1,5 +1,8 @@
 #include "worker/render/child/decode.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "worker/render/child/icc.h"
 #include "worker/render/child/vfault.h"
 
@@ -9,7 +12,7 @@ void decode_allow_list(void)
 {
     static const char *const ours[] = {
         "VipsForeignLoadJpeg",  "VipsForeignLoadPng",  "VipsForeignLoadWebp",
-        "VipsForeignLoadNsgif", "VipsForeignLoadHeif",
+        "VipsForeignLoadNsgif", "VipsForeignLoadHeif", "VipsForeignLoadTiff",
     };
 
     vips_operation_block_set("VipsForeignLoad", TRUE);
@@ -21,59 +24,95 @@ void decode_allow_list(void)
 
 #define COMMON "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR
 
-static int load(VipsSource *src, enum image_format f, unsigned shrink, VipsImage **ret)
+/* n: pages from there on; -1: all. */
+struct pages {
+    int page, n;
+};
+
+static int load(VipsSource *src, enum image_format f, unsigned shrink, struct pages p,
+                VipsImage **ret)
 {
     switch (f) {
     case IMAGE_JPEG:
         return vips_jpegload_source(src, ret, COMMON, "shrink", (int)shrink, NULL);
     case IMAGE_WEBP:
-        return vips_webpload_source(src, ret, COMMON, "scale", 1.0 / shrink, NULL);
+        return vips_webpload_source(src, ret, COMMON, "scale", 1.0 / shrink, "page", p.page,
+                                    "n", p.n, NULL);
     case IMAGE_PNG:
         return vips_pngload_source(src, ret, COMMON, NULL);
     case IMAGE_GIF:
-        return vips_gifload_source(src, ret, COMMON, NULL);
+        return vips_gifload_source(src, ret, COMMON, "page", p.page, "n", p.n, NULL);
     case IMAGE_AVIF:
-        return vips_heifload_source(src, ret, COMMON, NULL);
+    case IMAGE_HEIF:
+        return vips_heifload_source(src, ret, COMMON, "page", p.page, NULL);
+    case IMAGE_TIFF:
+        return vips_tiffload_source(src, ret, COMMON, "page", p.page, NULL);
     }
     return -1;
 }
 
-static enum err open_image(const struct decode *d, unsigned shrink, VipsImage **ret,
-                           struct fault *reterr)
+static enum err open_image(const struct decode *d, unsigned shrink, struct pages p,
+                           VipsImage **ret, struct fault *reterr)
 {
     VipsSource *src = vips_source_new_from_memory(d->file.ptr, d->file.len);
     int rc;
 
     if (src == NULL)
         return vfault_take(reterr, ERR_NOMEM, "decode");
-    rc = load(src, d->format, shrink, ret);
+    rc = load(src, d->format, shrink, p, ret);
     g_object_unref(src);
     if (rc != 0)
         return vfault_take(reterr, ERR_MALFORMED, "decode");
     return ERR_OK;
 }
 
-enum err decode_open(struct slice file, uint64_t max_pixels, struct decode *ret,
+static void read_header(struct decode *d)
+{
+    int pages;
+
+    must(d->header != NULL);
+    pages = vips_image_get_n_pages(d->header);
+    d->width = (uint32_t)d->header->Xsize;
+    d->height = (uint32_t)d->header->Ysize;
+    d->orientation = (unsigned)vips_image_get_orientation(d->header);
+    if (d->orientation < 1 || d->orientation > 8)
+        d->orientation = 1;
+    d->pages = pages < 1 ? 1 : (uint32_t)pages;
+}
+
+/* A file that has no such page is refused by its first, which all have. */
+static enum err open_page(struct decode *d, uint32_t page, struct fault *reterr)
+{
+    enum err e = open_image(d, 1, (struct pages){0, 1}, &d->header, reterr);
+
+    if (e != ERR_OK)
+        return e;
+    read_header(d);
+    if (page >= d->pages)
+        return fault_set(reterr, ERR_MALFORMED, 0, "page %u: the source has %u, the first is 0",
+                         page, d->pages);
+    if (page == 0)
+        return ERR_OK;
+    vimage_drop(&d->header);
+    d->page = (int)page;
+    e = open_image(d, 1, (struct pages){d->page, 1}, &d->header, reterr);
+    if (e == ERR_OK)
+        read_header(d);
+    return e;
+}
+
+enum err decode_open(struct slice file, uint32_t page, uint64_t max_pixels, struct decode *ret,
                      struct fault *reterr)
 {
     struct probe probe;
     enum err e = probe_bytes(file, max_pixels, &probe, reterr);
-    int pages;
 
     if (e != ERR_OK)
         return e;
     *ret = (struct decode){.file = file, .format = probe.format};
-    e = open_image(ret, 1, &ret->header, reterr);
-    if (e != ERR_OK)
-        return e;
-    ret->width = (uint32_t)ret->header->Xsize;
-    ret->height = (uint32_t)ret->header->Ysize;
-    ret->orientation = (unsigned)vips_image_get_orientation(ret->header);
-    if (ret->orientation < 1 || ret->orientation > 8)
-        ret->orientation = 1;
-    pages = vips_image_get_n_pages(ret->header);
-    e = probe_check_pixels(ret->width, ret->height, pages < 1 ? 1 : (uint32_t)pages, max_pixels,
-                           reterr);
+    e = open_page(ret, page, reterr);
+    if (e == ERR_OK)
+        e = probe_check_pixels(ret->width, ret->height, ret->pages, max_pixels, reterr);
     if (e != ERR_OK)
         decode_done(ret);
     return e;
@@ -82,6 +121,24 @@ enum err decode_open(struct slice file, uint64_t max_pixels, struct decode *ret,
 void decode_done(struct decode *d)
 {
     vimage_drop(&d->header);
+    free(d->profile);
+    d->profile = NULL;
+}
+
+void decode_pace(const struct decode *d, const int **ret_ms, int *ret_n, int *ret_loop)
+{
+    int *ms = NULL;
+    int n = 0;
+
+    *ret_n = 0;
+    *ret_loop = 0;
+    if (vips_image_get_typeof(d->header, "delay") != 0 &&
+        vips_image_get_array_int(d->header, "delay", &ms, &n) == 0) {
+        *ret_ms = ms;
+        *ret_n = n;
+    }
+    if (vips_image_get_typeof(d->header, "loop") != 0)
+        (void)vips_image_get_int(d->header, "loop", ret_loop);
 }
 
 /* --- pixels -------------------------------------------------------------------------------- */
@@ -149,10 +206,42 @@ static int convert(VipsImage **im, bool profile)
     return to_space(im, grey ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB);
 }
 
-static int normalise(VipsImage **im)
+/* Only RGB and grey stay as they are: ink is turned to light by its profile in any case. */
+static bool can_stay(const VipsImage *im)
+{
+    return im->Type == VIPS_INTERPRETATION_sRGB || im->Type == VIPS_INTERPRETATION_RGB ||
+           im->Type == VIPS_INTERPRETATION_B_W || im->Type == VIPS_INTERPRETATION_RGB16 ||
+           im->Type == VIPS_INTERPRETATION_GREY16;
+}
+
+static int take_profile(struct decode *d, VipsImage *im)
+{
+    const void *data;
+    size_t len;
+
+    if (d->profile != NULL)
+        return 0;
+    if (vips_image_get_blob(im, VIPS_META_ICC_NAME, &data, &len) != 0)
+        return -1;
+    d->profile = malloc(len);
+    if (d->profile == NULL) {
+        vips_error("decode", "out of memory");
+        return -1;
+    }
+    memcpy(d->profile, data, len);
+    d->profile_len = len;
+    return 0;
+}
+
+static int normalise(struct decode *d, VipsImage **im)
 {
     bool profile = keeps_profile(*im);
 
+    if (profile && d->keep_profile && can_stay(*im)) {
+        if (take_profile(d, *im) != 0)
+            return -1;
+        profile = false;
+    }
     if (!profile && drop_profile(im) != 0)
         return -1;
     return is_plain(*im) ? 0 : convert(im, profile);
@@ -165,15 +254,33 @@ enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret, struc
     enum err e = ERR_OK;
 
     if (shrink > 1 && can_shrink) {
-        e = open_image(d, shrink, &im, reterr);
+        e = open_image(d, shrink, (struct pages){d->page, 1}, &im, reterr);
     } else {
         im = d->header;
-        d->header = NULL;
+        g_object_ref(im);
     }
     if (e != ERR_OK)
         return e;
-    must(im != NULL); /* once a decode */
-    if (normalise(&im) != 0)
+    must(im != NULL);
+    if (normalise(d, &im) != 0)
+        return vfault_take(reterr, ERR_MALFORMED, "decode");
+    *ret = im;
+    im = NULL;
+    return ERR_OK;
+}
+
+enum err decode_frames(struct decode *d, unsigned shrink, VipsImage **ret, uint32_t *ret_height,
+                       struct fault *reterr)
+{
+    AUTO(vimage_drop) VipsImage *im = NULL;
+    unsigned by = d->format == IMAGE_WEBP ? shrink : 1;
+    enum err e = open_image(d, by, (struct pages){0, -1}, &im, reterr);
+
+    if (e != ERR_OK)
+        return e;
+    must(im != NULL);
+    *ret_height = (uint32_t)vips_image_get_page_height(im);
+    if (normalise(d, &im) != 0 || !vimage_settle(&im))
         return vfault_take(reterr, ERR_MALFORMED, "decode");
     *ret = im;
     im = NULL;

@@ -1,6 +1,6 @@
 /* decode: from a file's bytes to pixels that the rest can count on: 8 bits a sample, grey or
- * sRGB (or RGB with a profile that the resize converts), with or without alpha, first page
- * only.
+ * sRGB (or RGB with a profile that the resize converts), with or without alpha; one page, or all
+ * frames one below the other.
  *
  * Broken and truncated files fail (fail_on=error); what cameras get slightly wrong is a
  * warning to the codecs and passes. Only the format's own loader is ever called. */
@@ -15,16 +15,27 @@ struct decode {
     enum image_format format;
     uint32_t width, height; /* as stored */
     unsigned orientation;   /* EXIF, 1..8 */
+    uint32_t pages;         /* of the file; frames, if it can move */
+    int page;               /* the one that is looked at */
+    bool keep_profile;      /* leave the pixels as the profile has them, and give it out */
+    void *profile;          /* owned; once there are pixels, NULL if there is none */
+    size_t profile_len;
     VipsImage *header;
 };
 
-/* Probes, opens the header and checks the limit: costs no pixels. */
-MUST_USE enum err decode_open(struct slice file, uint64_t max_pixels, struct decode *ret,
-                              struct fault *reterr);
+/* Probes, opens the header of that page and checks the limit: costs no pixels. */
+MUST_USE enum err decode_open(struct slice file, uint32_t page, uint64_t max_pixels,
+                              struct decode *ret, struct fault *reterr);
 /* A lazy image, to be read once from top to bottom, 1/shrink of the size (JPEG and WebP;
  * the others give the full size). Once a decode. */
 MUST_USE enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret,
                                 struct fault *reterr);
+/* All frames, one below the other, in memory; each d->height / shrink high: *ret_height. */
+MUST_USE enum err decode_frames(struct decode *d, unsigned shrink, VipsImage **ret,
+                                uint32_t *ret_height, struct fault *reterr);
+/* How a moving picture moves: milliseconds a frame (borrowed from the header; *ret_n may be 0), and
+ * how often; 0: for ever. */
+void decode_pace(const struct decode *d, const int **ret_ms, int *ret_n, int *ret_loop);
 void decode_done(struct decode *d);
 
 /* Blocks every loader but those that decode.c calls. Once, after VIPS_INIT. */

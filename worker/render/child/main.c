@@ -17,6 +17,7 @@
 #include "shared/failpoint.h"
 #include "worker/render/child/crash.h"
 #include "worker/render/child/decode.h"
+#include "worker/render/child/fonts.h"
 #include "worker/render/child/sandbox.h"
 #include "worker/render/child/self.h"
 #include "worker/render/child/session.h"
@@ -92,7 +93,7 @@ static enum err start_vips(const char *program, struct fault *reterr)
 
 /* Landlock holds the calling thread and those that it starts, so it must come before all
  * others. */
-static enum err lock_files(uint32_t *ret_abi, struct fault *reterr)
+static enum err lock_files(const char *fonts, uint32_t *ret_abi, struct fault *reterr)
 {
 #if !defined(__SANITIZE_THREAD__)
     unsigned threads = self_count_threads();
@@ -101,23 +102,26 @@ static enum err lock_files(uint32_t *ret_abi, struct fault *reterr)
         return fault_set(reterr, ERR_INTERNAL, 0,
                          "libvips has started %u threads before the sandbox", threads - 1);
 #endif
-    return sandbox_files(".", ret_abi, reterr);
+    return sandbox_files(".", fonts, ret_abi, reterr);
 }
 
 static enum err start(const char *program, const struct sandbox_limits *limits,
-                      uint32_t *ret_abi, struct fault *reterr)
+                      const char *fonts, uint32_t *ret_abi, struct fault *reterr)
 {
     enum err e;
 
     self_tame_malloc();
     self_open();
-    e = start_vips(program, reterr);
+    e = fonts_prepare(fonts, reterr);
     if (e == ERR_OK)
-        e = lock_files(ret_abi, reterr);
+        e = start_vips(program, reterr);
+    if (e == ERR_OK)
+        e = lock_files(fonts, ret_abi, reterr);
     if (e == ERR_OK)
         e = sandbox_limits(limits, reterr);
     if (e == ERR_OK)
         e = warmup_codecs(reterr);
+    fonts_warm_up();
     if (e == ERR_OK)
         e = sandbox_calls(reterr);
     return e;
@@ -133,7 +137,7 @@ static bool is_socket(int fd)
 static int usage(void)
 {
     (void)fputs("millrace-render is started by millrace-worker, as: millrace-render <bytes of "
-                "memory>\n",
+                "memory> [<directory of fonts>]\n",
                 stderr);
     return 2;
 }
@@ -149,11 +153,11 @@ int main(int argc, char **argv)
                      vips_version_string());
         return EXIT_SUCCESS;
     }
-    if (argc != 2 || !is_socket(PIPE_FD))
+    if (argc < 2 || argc > 3 || !is_socket(PIPE_FD))
         return usage();
     limits.memory_bytes = strtoull(argv[1], NULL, 10);
     cut_ties();
-    if (start(argv[0], &limits, &hello.landlock, &why) != ERR_OK)
+    if (start(argv[0], &limits, argc == 3 ? argv[2] : "", &hello.landlock, &why) != ERR_OK)
         return fail_start(&why);
     crash_catch(PIPE_FD);
     (void)snprintf(hello.vips, sizeof hello.vips, "%s", vips_version_string());

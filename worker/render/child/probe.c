@@ -16,7 +16,6 @@ struct magic {
 /* Seen often enough in uploads to deserve their name in the answer. */
 /* clang-format off */
 static const struct magic strangers[] = {
-    MAGIC(0, "II*\0", "TIFF"),                 MAGIC(0, "MM\0*", "TIFF"),
     MAGIC(0, "II+\0", "BigTIFF"),              MAGIC(0, "MM\0+", "BigTIFF"),
     MAGIC(0, "%PDF", "PDF"),                   MAGIC(0, "%!PS", "PostScript"),
     MAGIC(0, "<svg", "SVG"),                   MAGIC(0, "<?xml", "XML or SVG"),
@@ -31,15 +30,13 @@ static const struct magic strangers[] = {
     MAGIC(0, "<html", "HTML"),                 MAGIC(0, "<HTML", "HTML"),
     MAGIC(0, "push graphic-context", "MVG"),   MAGIC(0, "\x08\x99\x22\xb6", "libvips"),
     MAGIC(8, "WAVE", "WAV"),                   MAGIC(8, "AVI ", "AVI"),
-    MAGIC(4, "ftypheic", "HEIC"),              MAGIC(4, "ftypheix", "HEIC"),
-    MAGIC(4, "ftyphevc", "HEIC"),              MAGIC(4, "ftypmif1", "HEIF"),
     MAGIC(4, "ftypqt  ", "QuickTime"),         MAGIC(4, "ftyp", "MP4"),
     MAGIC(0, "BM", "BMP"),
 };
 /* clang-format on */
 
-/* avif may stand among the compatible brands of a ftyp box that begins with mif1 or miaf. */
-static bool is_avif(struct slice f)
+/* Whether one of the brands of the ftyp box is among these; avif may stand behind mif1 or miaf. */
+static bool has_brand(struct slice f, const char *const *brands, size_t n)
 {
     size_t end;
 
@@ -49,10 +46,26 @@ static bool is_avif(struct slice f)
     if (end > f.len)
         end = f.len;
     for (size_t at = 8; at + 4 <= end && at < 512; at += 4) {
-        if (at != 12 && (probe_is(f, at, "avif") || probe_is(f, at, "avis")))
-            return true;
+        for (size_t i = 0; i < n && at != 12; i++) {
+            if (probe_is(f, at, brands[i]))
+                return true;
+        }
     }
     return false;
+}
+
+static bool is_avif(struct slice f)
+{
+    static const char *const brands[] = {"avif", "avis"};
+
+    return has_brand(f, brands, COUNT_OF(brands));
+}
+
+static bool is_heif(struct slice f)
+{
+    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc", "mif1"};
+
+    return has_brand(f, brands, COUNT_OF(brands));
 }
 
 static bool find_format(struct slice f, enum image_format *ret, probe_walk_fn **walk)
@@ -72,6 +85,13 @@ static bool find_format(struct slice f, enum image_format *ret, probe_walk_fn **
     } else if (is_avif(f)) {
         *ret = IMAGE_AVIF;
         *walk = probe_walk_avif;
+    } else if (is_heif(f)) {
+        *ret = IMAGE_HEIF;
+        *walk = probe_walk_avif;
+    } else if (f.len >= 4 &&
+               (memcmp(f.ptr, "II*\0", 4) == 0 || memcmp(f.ptr, "MM\0*", 4) == 0)) {
+        *ret = IMAGE_TIFF;
+        *walk = probe_walk_tiff;
     } else {
         return false;
     }
@@ -88,7 +108,8 @@ static enum err refuse_stranger(struct slice f, struct fault *reterr)
 
         if (m->at + m->len <= f.len && memcmp(f.ptr + m->at, m->bytes, m->len) == 0)
             return fault_set(reterr, ERR_UNSUPPORTED, 0,
-                             "the source is %s; JPEG, PNG, WebP, AVIF and GIF are taken",
+                             "the source is %s; JPEG, PNG, WebP, AVIF, HEIF, GIF and TIFF are "
+                             "taken",
                              m->name);
     }
     for (size_t i = 0; i < n; i++)
@@ -107,11 +128,14 @@ enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages,
         return ERR_OK;
     if (pages == 1)
         return fault_set(reterr, ERR_TOO_BIG, 0,
-                         "the source is %u x %u = %llu pixels, the limit is %llu", width,
-                         height, (unsigned long long)frame, (unsigned long long)max_pixels);
-    return fault_set(reterr, ERR_TOO_BIG, 0,
-                     "the source is %u x %u pixels in %u pages, the limit is %llu in all",
-                     width, height, pages, (unsigned long long)max_pixels);
+                         "the source is %u x %u = %llu pixels, the limit is %llu "
+                         "(SOURCE_PIXELS)",
+                         width, height, (unsigned long long)frame,
+                         (unsigned long long)max_pixels);
+    return fault_set(
+        reterr, ERR_TOO_BIG, 0,
+        "the source is %u x %u pixels in %u pages, the limit is %llu in all (SOURCE_PIXELS)",
+        width, height, pages, (unsigned long long)max_pixels);
 }
 
 enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,

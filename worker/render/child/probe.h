@@ -2,7 +2,8 @@
  * decoder sees it.
  *
  * The lengths inside the file are walked (PNG chunks, JPEG segments, GIF blocks, RIFF
- * chunks, AVIF boxes) and held against the length of the file, since a decoder may allocate
+ * chunks, boxes of AVIF and HEIF,
+ * directories of TIFF) and held against the length of the file, since a decoder may allocate
  * what they promise: a PNG of 44 bytes with a chunk of 2 GiB costs its reader 2 GiB. Nothing
  * is allocated here, and every byte is read at most a few times. Pure: bytes in, verdict
  * out. */

@@ -6,7 +6,8 @@
 #include "worker/render/child/probe.h"
 
 typedef const char *probe_walk_fn(struct slice file, struct probe *ret);
-probe_walk_fn probe_walk_png, probe_walk_jpeg, probe_walk_gif, probe_walk_webp, probe_walk_avif;
+probe_walk_fn probe_walk_png, probe_walk_jpeg, probe_walk_gif, probe_walk_webp, probe_walk_avif,
+    probe_walk_tiff;
 
 /* Numbers at an offset that the caller has checked. */
 static inline uint32_t probe_be(struct slice s, size_t at, unsigned bytes)

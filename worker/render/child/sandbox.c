@@ -55,6 +55,7 @@ enum err sandbox_limits(const struct sandbox_limits *limits, struct fault *reter
 #define FS_EXECUTE             (1ull << 0)
 #define FS_WRITE_FILE          (1ull << 1)
 #define FS_READ_FILE           (1ull << 2)
+#define FS_READ_DIR            (1ull << 3)
 #define FS_REMOVE_FILE         (1ull << 5)
 #define FS_MAKE_REG            (1ull << 8)
 #define FS_ALL_ABI1            ((1ull << 13) - 1)
@@ -102,8 +103,21 @@ static enum err allow_below(int ruleset, const char *dir, const char *name, uint
     return ERR_OK;
 }
 
-static enum err restrict_files(int ruleset, const char *dir, uint64_t handled,
-                               struct fault *reterr)
+/* What text is drawn with. A directory that is not there is none. */
+static void allow_fonts(int ruleset, const char *more)
+{
+    static const char *const dirs[] = {"/etc/fonts", "/usr/share/fonts",
+                                       "/usr/local/share/fonts", "/usr/share/fontconfig",
+                                       "/var/cache/fontconfig"};
+
+    for (size_t i = 0; i < COUNT_OF(dirs); i++)
+        (void)allow_below(ruleset, dirs[i], ".", FS_READ_FILE | FS_READ_DIR, NULL);
+    if (more[0] != '\0')
+        (void)allow_below(ruleset, more, ".", FS_READ_FILE | FS_READ_DIR, NULL);
+}
+
+static enum err restrict_files(int ruleset, const char *dir, const char *fonts,
+                               uint64_t handled, struct fault *reterr)
 {
     uint64_t out =
         (FS_READ_FILE | FS_WRITE_FILE | FS_MAKE_REG | FS_REMOVE_FILE | FS_TRUNCATE) & handled;
@@ -111,12 +125,15 @@ static enum err restrict_files(int ruleset, const char *dir, uint64_t handled,
 
     if (e == ERR_OK)
         e = allow_below(ruleset, dir, "out", out, reterr);
+    if (e == ERR_OK)
+        allow_fonts(ruleset, fonts);
     if (e == ERR_OK && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         e = fault_set(reterr, ERR_INTERNAL, errno, "landlock: %s", err_errno(errno));
     return e;
 }
 
-enum err sandbox_files(const char *dir, uint32_t *ret_abi, struct fault *reterr)
+enum err sandbox_files(const char *dir, const char *fonts, uint32_t *ret_abi,
+                       struct fault *reterr)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
     struct ruleset_attr attr = {0};
@@ -135,7 +152,7 @@ enum err sandbox_files(const char *dir, uint32_t *ret_abi, struct fault *reterr)
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (ruleset < 0)
         return fault_set(reterr, ERR_INTERNAL, errno, "landlock ruleset: %s", err_errno(errno));
-    e = restrict_files(ruleset, dir, attr.fs, reterr);
+    e = restrict_files(ruleset, dir, fonts, attr.fs, reterr);
     (void)close(ruleset);
     return e;
 }

@@ -2,7 +2,8 @@
  * and two directories. Nothing can be undone; whoever breaks in is held by the kernel.
  *
  *   limits  RLIMIT_AS (memory), RLIMIT_FSIZE, RLIMIT_NOFILE, no core file
- *   files   Landlock: reads in <dir>/in; reads, writes, makes and removes files in <dir>/out; no
+ *   files   Landlock: reads in <dir>/in, and among the fonts (the system's directories, and one of the
+ *           operator's: "": none); reads, writes, makes and removes files in <dir>/out; no
  *           TCP, no signals or abstract sockets to the outside. Threads that run already would
  *           not be held, so this comes while there is but one.
  *   calls   seccomp for all threads: what is not listed fails with EPERM; what only an intruder
@@ -24,7 +25,8 @@ struct sandbox_limits {
 
 MUST_USE enum err sandbox_limits(const struct sandbox_limits *limits, struct fault *reterr);
 /* *ret_abi: Landlock's ABI in force; 0 where the kernel has none, which is no error. */
-MUST_USE enum err sandbox_files(const char *dir, uint32_t *ret_abi, struct fault *reterr);
+MUST_USE enum err sandbox_files(const char *dir, const char *fonts, uint32_t *ret_abi,
+                                struct fault *reterr);
 MUST_USE enum err sandbox_calls(struct fault *reterr);
 
 #endif

@@ -25,6 +25,8 @@ static const int harmless[] = {
     SCMP_SYS(stat),
     SCMP_SYS(lstat),
     SCMP_SYS(statx),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
     SCMP_SYS(open),
     SCMP_SYS(openat),
     SCMP_SYS(unlink),

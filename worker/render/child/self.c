@@ -65,6 +65,16 @@ uint64_t self_cpu_us(void)
            (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
+void self_limit_cpu(uint64_t ms)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_CPU, &r) != 0)
+        return;
+    r.rlim_cur = ms == 0 ? r.rlim_max : (self_cpu_us() / 1000 + ms + 999) / 1000;
+    (void)setrlimit(RLIMIT_CPU, &r);
+}
+
 unsigned self_count_threads(void)
 {
     struct stat st;

@@ -19,6 +19,8 @@ void self_reset_peak(void);
 void self_read_memory(struct self_memory *ret);
 /* User and system time of all threads so far. */
 uint64_t self_cpu_us(void);
+/* So much processor time more, and SIGXCPU ends the process; 0: no limit. In whole seconds, up. */
+void self_limit_cpu(uint64_t ms);
 /* Threads of this process; 0 if that cannot be told. Not after sandbox_files(). */
 unsigned self_count_threads(void);
 

@@ -11,6 +11,7 @@ static const struct {
     const char *part;
     enum err err;
 } patterns[] = {
+    {"security limit", ERR_TOO_BIG}, /* libheif calls that a memory allocation error, too */
     {"out of memory", ERR_NOMEM},
     {"unable to allocate", ERR_NOMEM},
     {"memory allocation", ERR_NOMEM},
@@ -20,11 +21,11 @@ static const struct {
     {"file too large", ERR_IO},
     {"input/output error", ERR_IO},
     {"write error", ERR_IO},
-    {"security limit", ERR_TOO_BIG},
     {"exceeds", ERR_TOO_BIG},
     {"too large", ERR_TOO_BIG},
     {"image size limit", ERR_TOO_BIG},
     {"unsupported", ERR_UNSUPPORTED},
+    {"not been built in", ERR_UNSUPPORTED},
     {"not supported", ERR_UNSUPPORTED},
     {"operation is blocked", ERR_UNSUPPORTED},
     {"no known", ERR_UNSUPPORTED},
@@ -39,16 +40,29 @@ enum err vfault_classify(const char *text, enum err fallback)
     return fallback;
 }
 
+/* The loader of HEIF and AVIF looks beyond the end of every file, which is told and is no fault. */
+static char *skip_notes(char *text)
+{
+    static const char note[] = "source: bad seek";
+
+    while (strncmp(text, note, sizeof note - 1) == 0) {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return text;
+}
+
 enum err vfault_take(struct fault *reterr, enum err fallback, const char *what)
 {
     char *text = vips_error_buffer_copy();
     enum err e = vfault_classify(text, fallback);
+    char *first = skip_notes(text);
 
     /* Later lines repeat the first in other words. */
-    text[strcspn(text, "\n")] = '\0';
-    wire_printable(text);
+    first[strcspn(first, "\n")] = '\0';
+    wire_printable(first);
     (void)fault_set(reterr, e, 0, "%s: %s", what,
-                    text[0] == '\0' ? "libvips gave no reason" : text);
+                    first[0] == '\0' ? "libvips gave no reason" : first);
     g_free(text);
     return e;
 }

@@ -29,7 +29,7 @@ static enum err decode_back(const void *bytes, size_t len, struct fault *reterr)
     struct ops_scale how = {.to = {SIDE / 4, SIDE / 4}, .orientation = 1, .settle = true};
     AUTO(vimage_drop) VipsImage *small = NULL;
     struct decode d;
-    enum err e = decode_open(slice_of(bytes, len), 1 << 20, &d, reterr);
+    enum err e = decode_open(slice_of(bytes, len), 0, 1 << 20, &d, reterr);
 
     if (e != ERR_OK)
         return e;
@@ -42,6 +42,9 @@ static enum err decode_back(const void *bytes, size_t len, struct fault *reterr)
 
 static enum err round_trip(VipsImage *im, enum image_format f, struct fault *reterr)
 {
+    static const struct image_coding plain = {
+        .effort = IMAGE_UNSET, .compression = IMAGE_UNSET, .colours = 256, .dither = 1};
+    struct encode_how how = {.format = f, .coding = &plain};
     VipsTarget *to = vips_target_new_to_memory();
     VipsBlob *blob = NULL;
     const void *bytes;
@@ -50,7 +53,7 @@ static enum err round_trip(VipsImage *im, enum image_format f, struct fault *ret
 
     if (to == NULL)
         return vfault_take(reterr, ERR_NOMEM, "warm-up");
-    e = encode_target(im, f, 0, to, reterr);
+    e = encode_target(im, &how, to, reterr);
     if (e == ERR_OK) {
         g_object_get(to, "blob", &blob, NULL);
         bytes = vips_blob_get(blob, &len);
@@ -85,7 +88,8 @@ static enum err make_picture(VipsImage **ret, struct fault *reterr)
 
 enum err warmup_codecs(struct fault *reterr)
 {
-    static const enum image_format formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP, IMAGE_AVIF};
+    static const enum image_format formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP,
+                                                IMAGE_AVIF, IMAGE_GIF, IMAGE_TIFF};
     AUTO(vimage_drop) VipsImage *im = NULL;
     enum err e = make_picture(&im, reterr);
 

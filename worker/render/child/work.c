@@ -9,31 +9,12 @@
 
 #include "shared/clock.h"
 #include "shared/failpoint.h"
-#include "worker/render/child/decode.h"
-#include "worker/render/child/encode.h"
-#include "worker/render/child/ops.h"
-#include "worker/render/child/plan.h"
+#include "worker/render/child/ops_kit.h"
 #include "worker/render/child/self.h"
 #include "worker/render/child/vfault.h"
+#include "worker/render/child/work_state.h"
 
 #define PROGRESS_MS 100
-
-struct work {
-    const struct wire_order *order;
-    msgpack_zone zone;
-    struct spec_image spec;
-    struct slice file; /* mapped */
-    struct decode decode;
-    struct plan plan;
-    VipsImage *base;
-    VipsImage
-        *made[SPEC_IMAGE_OUTPUTS_MAX]; /* by position in the plan; what others are made from */
-    work_progress_fn *on_progress;
-    void *arg;
-    unsigned phases, phase; /* a phase is one evaluation of pixels */
-    unsigned last_pct;
-    uint64_t last_ms;
-};
 
 /* --- progress ------------------------------------------------------------------------------ */
 
@@ -65,7 +46,7 @@ static void watch(struct work *w, VipsImage *im)
     g_signal_connect(im, "eval", G_CALLBACK(on_eval), w);
 }
 
-static void end_phase(struct work *w)
+void work_end_phase(struct work *w)
 {
     tell_progress(w, 100);
     w->phase++;
@@ -73,7 +54,7 @@ static void end_phase(struct work *w)
 
 /* --- source -------------------------------------------------------------------------------- */
 
-static enum err map_fd(struct work *w, int fd, struct fault *reterr)
+static enum err map_fd(int fd, struct slice *ret, struct fault *reterr)
 {
     struct stat st;
     void *map;
@@ -86,20 +67,27 @@ static enum err map_fd(struct work *w, int fd, struct fault *reterr)
     if (map == MAP_FAILED)
         return fault_set(reterr, errno == ENOMEM ? ERR_NOMEM : ERR_IO, errno, "source: %s",
                          err_errno(errno));
-    w->file = slice_of(map, (size_t)st.st_size);
+    *ret = slice_of(map, (size_t)st.st_size);
     return ERR_OK;
 }
 
-static enum err map_source(struct work *w, struct fault *reterr)
+static enum err map_file(const char *path, struct slice *ret, struct fault *reterr)
 {
-    int fd = open(WORK_SOURCE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     enum err e;
 
     if (fd < 0)
         return fault_set(reterr, ERR_IO, errno, "source: %s", err_errno(errno));
-    e = map_fd(w, fd, reterr);
+    e = map_fd(fd, ret, reterr);
     (void)close(fd);
     return e;
+}
+
+static void unmap(struct slice *file)
+{
+    if (file->ptr != NULL)
+        (void)munmap((void *)(uintptr_t)file->ptr, file->len);
+    file->ptr = NULL;
 }
 
 static enum err parse_args(struct work *w, struct fault *reterr)
@@ -112,106 +100,149 @@ static enum err parse_args(struct work *w, struct fault *reterr)
 
     if (e != ERR_OK)
         return e;
-    e = spec_image_parse(&args, "/args", &w->spec, &why);
+    e = spec_image_any_parse(&args, "/args", &w->spec, &why);
     return e == ERR_OK ? ERR_OK : fault_set(reterr, e, 0, "%s: %s", why.pointer, why.text);
 }
 
-static unsigned orientation_of(const struct work *w)
+unsigned work_orientation(const struct work *w)
 {
     return w->spec.auto_orient ? w->decode.orientation : 1;
 }
 
+/* --- what is laid over ---------------------------------------------------------------------- */
+
+/* Right side up, RGB with alpha, in memory: several outputs may use it. */
+static enum err decode_mark(struct decode *d, VipsImage **ret, struct fault *reterr)
+{
+    AUTO(vimage_drop) VipsImage *im = NULL;
+    struct ops_scale how = {.to = {d->width, d->height}, .orientation = d->orientation};
+    enum err e = decode_pixels(d, 1, &im, reterr);
+
+    if (how.orientation >= 5)
+        how.to = (struct plan_size){d->height, d->width};
+    if (e == ERR_OK)
+        e = ops_scale(im, &how, ret, reterr);
+    if (e != ERR_OK)
+        return e;
+    if (ops_to_rgb(ret) != 0 || ops_add_alpha(ret) != 0 || !vimage_settle(ret))
+        return vfault_take(reterr, ERR_MALFORMED, "watermark");
+    return ERR_OK;
+}
+
+/* *left: pixels that marks may still have, all together. */
+static enum err open_mark(struct work *w, size_t i, uint64_t *left, struct fault *reterr)
+{
+    char path[sizeof WORK_MARK + 8];
+    struct decode d = {0};
+    struct slice file = {0};
+    enum err e;
+
+    (void)snprintf(path, sizeof path, WORK_MARK "%zu", i);
+    e = map_file(path, &file, reterr);
+    if (e == ERR_OK)
+        e = decode_open(file, 0, *left, &d, reterr);
+    if (e == ERR_OK)
+        e = decode_mark(&d, &w->marks[i], reterr);
+    if (e == ERR_OK)
+        *left -= (uint64_t)d.width * d.height;
+    decode_done(&d);
+    unmap(&file);
+    return e;
+}
+
+static enum err open_marks(struct work *w, struct fault *reterr)
+{
+    uint64_t left = w->order->pixels;
+
+    for (size_t i = 0; i < w->spec.n_marks; i++) {
+        struct fault why;
+        enum err e = open_mark(w, i, &left, &why);
+
+        if (e != ERR_OK)
+            return fault_set(reterr, e, 0, "watermark: %.180s", why.text);
+    }
+    return ERR_OK;
+}
+
+/* --- plan and base -------------------------------------------------------------------------- */
+
+/* How many frames there are to be seen: 1, unless the file is one that moves, and nobody asked for
+ * one page of it. */
+static uint32_t count_frames(const struct work *w)
+{
+    bool moves = image_format_moves(w->decode.format) && !w->spec.still && !w->spec.has_page;
+
+    return moves ? w->decode.pages : 1;
+}
+
 static enum err plan_work(struct work *w, struct fault *reterr)
 {
-    struct plan_size shown = {w->decode.width, w->decode.height};
+    struct plan_source source = {.displayed = {w->decode.width, w->decode.height},
+                                 .format = w->decode.format,
+                                 .frames = count_frames(w),
+                                 .output_pixels = w->order->output_pixels};
+    enum err e;
 
-    if (orientation_of(w) >= 5)
-        shown = (struct plan_size){w->decode.height, w->decode.width};
-    return plan_make(&w->spec, shown, w->decode.format, w->order->output_pixels, &w->plan,
-                     reterr);
+    if (work_orientation(w) >= 5)
+        source.displayed = (struct plan_size){w->decode.height, w->decode.width};
+    w->displayed = source.displayed;
+    e = plan_make(&w->spec, &source, &w->plan, reterr);
+    if (e == ERR_OK && w->plan.moves && source.frames > w->order->frames)
+        return fault_set(reterr, ERR_TOO_BIG, 0,
+                         "the source has %u frames, the limit is %llu (SOURCE_FRAMES)",
+                         source.frames, (unsigned long long)w->order->frames);
+    w->frames = source.frames;
+    return e;
+}
+
+/* The small picture of a description comes from the base, too. */
+static unsigned choose_shrink(const struct work *w)
+{
+    unsigned small = plan_shrink(w->displayed, work_small_size(w->displayed), false);
+
+    if (w->plan.n == 0)
+        return small;
+    return w->spec.describe && small < w->plan.shrink ? small : w->plan.shrink;
+}
+
+/* The trap: a lazy image read by several outputs is decoded again for each. */
+static enum err settle_base(struct work *w, struct fault *reterr)
+{
+    if (!vimage_settle(&w->base))
+        return vfault_take(reterr, ERR_MALFORMED, "decode");
+    work_end_phase(w);
+    watch(w, w->base);
+    return ERR_OK;
+}
+
+static enum err open_frames(struct work *w, struct fault *reterr)
+{
+    enum err e =
+        decode_frames(&w->decode, choose_shrink(w), &w->roll, &w->frame_height, reterr);
+
+    if (e != ERR_OK)
+        return e;
+    e = work_frame(w, 0, &w->base, reterr);
+    work_end_phase(w);
+    return e;
 }
 
 static enum err open_base(struct work *w, struct fault *reterr)
 {
-    enum err e = decode_pixels(&w->decode, w->plan.shrink, &w->base, reterr);
+    bool keep = w->plan.keep_base || (w->spec.describe && w->plan.n > 0);
+    enum err e = FAILPOINT_ERR("render.decode");
 
-    if (e != ERR_OK)
-        return e;
-    e = FAILPOINT_ERR("render.decode");
     if (e != ERR_OK)
         return fault_set(reterr, e, 0, "decode: a failpoint struck");
-    w->phases = (unsigned)w->plan.n + (w->plan.keep_base ? 1 : 0);
+    w->phases = (unsigned)w->plan.n + (keep ? 1 : 0) + (w->plan.n == 0 ? 1 : 0);
+    w->decode.keep_profile = w->spec.keep_profile;
+    if (w->plan.moves)
+        return open_frames(w, reterr);
+    e = decode_pixels(&w->decode, choose_shrink(w), &w->base, reterr);
+    if (e != ERR_OK)
+        return e;
     watch(w, w->base);
-    if (!w->plan.keep_base)
-        return ERR_OK;
-    /* The trap: a lazy image read by several outputs is decoded again for each. */
-    if (!vimage_settle(&w->base))
-        return vfault_take(reterr, ERR_MALFORMED, "decode");
-    end_phase(w);
-    watch(w, w->base);
-    return ERR_OK;
-}
-
-/* --- outputs ------------------------------------------------------------------------------- */
-
-static enum err scaled_picture(struct work *w, size_t i, VipsImage **ret, struct fault *reterr)
-{
-    const struct plan_output *p = &w->plan.outputs[i];
-    bool from_base = p->from == PLAN_BASE;
-    struct ops_scale how = {
-        .to = p->first.scaled,
-        .orientation = from_base ? orientation_of(w) : 1,
-        .settle = p->kept,
-    };
-
-    return ops_scale(from_base ? w->base : w->made[p->from], &how, ret, reterr);
-}
-
-static enum err save_output(struct work *w, VipsImage **im, const struct plan_output *p,
-                            struct wire_output *ret, struct fault *reterr)
-{
-    const struct image_output *o = &w->spec.outputs[p->index];
-    char path[sizeof WORK_OUT + 16];
-    double rgb[3];
-    enum err e = ERR_OK;
-
-    ret->index = (uint32_t)p->index;
-    ret->format = plan_format(o, w->decode.format);
-    e = ops_apply(im, o, p, ret->format, reterr);
-    if (e == ERR_OK && ret->format == IMAGE_JPEG) {
-        ops_flat_colour(o, rgb);
-        e = ops_flatten(im, rgb, reterr);
-    }
-    if (e != ERR_OK)
-        return e;
-    e = FAILPOINT_ERR("render.encode");
-    if (e != ERR_OK)
-        return fault_set(reterr, e, 0, "encode: a failpoint struck");
-    ret->width = (uint32_t)(*im)->Xsize;
-    ret->height = (uint32_t)(*im)->Ysize;
-    (void)snprintf(path, sizeof path, WORK_OUT "/%u", ret->index);
-    return encode_file(*im, ret->format, o->quality, path, &ret->bytes, reterr);
-}
-
-static enum err make_output(struct work *w, size_t i, struct wire_report *report,
-                            struct fault *reterr)
-{
-    const struct plan_output *p = &w->plan.outputs[i];
-    AUTO(vimage_drop) VipsImage *im = NULL;
-    enum err e = scaled_picture(w, i, &im, reterr);
-
-    if (e != ERR_OK)
-        return e;
-    if (p->kept) {
-        w->made[i] = im;
-        g_object_ref(im);
-    }
-    e = save_output(w, &im, p, &report->outputs[i], reterr);
-    if (e != ERR_OK)
-        return e;
-    report->n_outputs = i + 1;
-    end_phase(w);
-    return ERR_OK;
+    return keep ? settle_base(w, reterr) : ERR_OK;
 }
 
 /* An encoder may only say that it got no pixels. Then the source is read once more by
@@ -221,34 +252,57 @@ static enum err blame(struct work *w, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
     struct decode again = {0};
-    enum err e = decode_open(w->file, w->order->pixels, &again, reterr);
+    enum err e = decode_open(w->file, w->spec.page, w->order->pixels, &again, reterr);
 
     if (e == ERR_OK)
-        e = decode_pixels(&again, w->plan.shrink, &im, reterr);
+        e = decode_pixels(&again, choose_shrink(w), &im, reterr);
     if (e == ERR_OK && !vimage_settle(&im))
         e = vfault_take(reterr, ERR_MALFORMED, "decode");
     decode_done(&again);
     return e == ERR_OK ? ERR_INTERNAL : e;
 }
 
-static enum err do_work(struct work *w, struct wire_report *report, struct fault *reterr)
+static enum err open_source(struct work *w, struct wire_report *report, struct fault *reterr)
 {
     enum err e = parse_args(w, reterr);
 
     if (e == ERR_OK)
-        e = map_source(w, reterr);
+        e = map_file(WORK_SOURCE, &w->file, reterr);
     if (e == ERR_OK)
-        e = decode_open(w->file, w->order->pixels, &w->decode, reterr);
+        e = decode_open(w->file, w->spec.page, w->order->pixels, &w->decode, reterr);
     if (e != ERR_OK)
         return e;
     report->source_format = w->decode.format;
     report->source_width = w->decode.width;
     report->source_height = w->decode.height;
-    e = plan_work(w, reterr);
+    return ERR_OK;
+}
+
+static enum err describe(struct work *w, struct wire_report *report, struct fault *reterr)
+{
+    if (!w->spec.describe)
+        return ERR_OK;
+    report->has_info = true;
+    return work_describe(w, &report->info, reterr);
+}
+
+static enum err do_work(struct work *w, struct wire_report *report, struct fault *reterr)
+{
+    enum err e = open_source(w, report, reterr);
+
+    if (e == ERR_OK)
+        e = plan_work(w, reterr);
+    if (e == ERR_OK)
+        e = open_marks(w, reterr);
     if (e == ERR_OK)
         e = open_base(w, reterr);
-    for (size_t i = 0; i < w->plan.n && e == ERR_OK; i++)
-        e = make_output(w, i, report, reterr);
+    if (e == ERR_OK)
+        e = describe(w, report, reterr);
+    for (size_t i = 0; i < w->plan.n && e == ERR_OK; i++) {
+        e = work_make_output(w, i, &report->outputs[i], reterr);
+        if (e == ERR_OK)
+            report->n_outputs = i + 1;
+    }
     return e == ERR_INTERNAL ? blame(w, reterr) : e;
 }
 
@@ -258,10 +312,12 @@ static void work_free(struct work *w)
 {
     for (size_t i = 0; i < COUNT_OF(w->made); i++)
         vimage_drop(&w->made[i]);
+    for (size_t i = 0; i < COUNT_OF(w->marks); i++)
+        vimage_drop(&w->marks[i]);
     vimage_drop(&w->base);
+    vimage_drop(&w->roll);
     decode_done(&w->decode);
-    if (w->file.ptr != NULL)
-        (void)munmap((void *)(uintptr_t)w->file.ptr, w->file.len);
+    unmap(&w->file);
     msgpack_zone_destroy(&w->zone);
     free(w);
 }
@@ -305,6 +361,7 @@ void work_run(const struct wire_order *order, work_progress_fn *on_progress, voi
 
     *report = (struct wire_report){.id = order->id};
     self_reset_peak();
+    self_limit_cpu(order->cpu_ms);
     w = work_new(order, on_progress, arg);
     if (w == NULL)
         report->err = fault_set(&why, ERR_NOMEM, 0, "no memory for an order");

@@ -6,11 +6,12 @@
 #include "worker/render/wire.h"
 
 #define WORK_SOURCE "in/source"
+#define WORK_MARK   "in/mark" /* and a number */
 #define WORK_OUT    "out"
 
 typedef void work_progress_fn(void *arg, unsigned pct);
 
-/* Reads <cwd>/in/source, writes <cwd>/out/<index>. Fills report, fault or not. on_progress:
+/* Reads <cwd>/in/source, and in/mark<k> for watermarks; writes <cwd>/out/<index>. Fills report, fault or not. on_progress:
  * at most every 100 ms, never going back. */
 void work_run(const struct wire_order *order, work_progress_fn *on_progress, void *arg,
               struct wire_report *report);

@@ -91,7 +91,7 @@ def test_a_frozen_api_wakes_up_after_another_has_taken_over(stacks):
     """Its enqueue comes when the job has long ended: it is done once all the same."""
     stack = stacks(REDIS_TIMEOUT="300ms")
     stop_api(stack)
-    stack.start_api(FAILPOINTS="api.idem_begun=1*pause")
+    restart(stack, FAILPOINTS="api.idem_begun=1*pause")
     frozen, answers = stack.api, []
     thread = threading.Thread(target=lambda: answers.append(post_once(stack, NOOP, "k")))
     thread.start()

@@ -1,0 +1,180 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "queue/spec.h"
+#include "shared/json.h"
+#include "worker/image_result.h"
+#include "worker/result_key.h"
+
+static const uint8_t engine[HASH_LEN] = {1};
+
+/* Gives false for what is not remembered. */
+static bool key_of(const char *type, const char *json, uint8_t ret[HASH_LEN])
+{
+    const struct mp_limits limits = MP_LIMITS_DEFAULT;
+    struct buf packed = {0};
+    msgpack_object args;
+    msgpack_zone zone;
+    bool known;
+
+    assert_true(msgpack_zone_init(&zone, 1024));
+    assert_int_equal(json_to_msgpack(slice_str(json), 16, &packed, NULL), ERR_OK);
+    assert_int_equal(mp_parse(buf_slice(&packed), &limits, &zone, &args, NULL), ERR_OK);
+    known = result_key_recipe(type, &args, engine, ret);
+    msgpack_zone_destroy(&zone);
+    buf_done(&packed);
+    return known;
+}
+
+#define BASE "{\"source\":{\"upload\":\"a\"},\"outputs\":[{\"name\":\"n\",\"quality\":80}]}"
+
+static void keys_tell_recipes_apart_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *json;
+        bool same;
+    } table[] = {
+        {BASE, true},
+        {"{\"outputs\":[{\"quality\":80,\"name\":\"n\"}],\"source\":{\"url\":\"http://a/\"}}",
+         true},
+        {"{\"source\":{\"path\":\"/a\"},\"outputs\":[{\"name\":\"n\",\"quality\":80}]}", true},
+        {"{\"source\":1,\"outputs\":[{\"name\":\"n\",\"quality\":81}]}", false},
+        {"{\"source\":1,\"outputs\":[{\"name\":\"m\",\"quality\":80}]}", false},
+        {"{\"source\":1,\"outputs\":[{\"name\":\"n\"}]}", false},
+        {"{\"source\":1,\"outputs\":[{\"name\":\"n\",\"quality\":80}],\"new\":null}", false},
+        {"{\"source\":1,\"outputs\":[{\"name\":\"n\",\"quality\":80},{\"name\":\"n\","
+         "\"quality\":80}]}",
+         false},
+        {"{\"source\":1,\"outputs\":{\"name\":\"n\",\"quality\":80}}", false},
+        {"{\"source\":1,\"outputs\":[{\"nam\":\"en\",\"quality\":80}]}", false},
+    };
+    uint8_t base[HASH_LEN], key[HASH_LEN];
+
+    (void)state;
+    assert_true(key_of("image", BASE, base));
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        assert_true(key_of("image", table[i].json, key));
+        if ((memcmp(key, base, sizeof key) == 0) != table[i].same)
+            fail_msg("%s", table[i].json);
+    }
+    assert_true(key_of("image.info", BASE, key));
+    assert_memory_not_equal(key, base, sizeof key);
+}
+
+static void an_option_that_names_a_place_makes_a_job_that_is_not_remembered(void **state)
+{
+    static const char *const table[] = {
+        "{\"source\":1,\"outputs\":[{\"ops\":[{\"mark\":{\"source\":{\"path\":\"/a\"}}}]}]}",
+        "{\"source\":1,\"outputs\":[{\"ops\":[{\"mark\":{\"source\":{\"url\":\"http://"
+        "a\"}}}]}]}",
+        "{\"source\":1,\"path\":\"/a\"}",
+    };
+    uint8_t key[HASH_LEN];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_false(key_of("image", table[i], key));
+    assert_true(key_of("image", "{\"source\":1,\"o\":{\"source\":{\"upload\":\"b\"}}}", key));
+}
+
+static void the_source_counts(void **state)
+{
+    const uint8_t recipe[HASH_LEN] = {7}, a[HASH_LEN] = {1}, b[HASH_LEN] = {2};
+    uint8_t ka[HASH_LEN], kb[HASH_LEN];
+
+    (void)state;
+    result_key_source(recipe, a, ka);
+    result_key_source(recipe, b, kb);
+    assert_memory_not_equal(ka, kb, sizeof ka);
+    result_key_source(recipe, a, kb);
+    assert_memory_equal(ka, kb, sizeof ka);
+}
+
+#define SHA "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static void repeat(const char *json, enum err want, const char *want_json)
+{
+    struct buf packed = {0}, out = {0}, again = {0};
+    const msgpack_object args = {.type = MSGPACK_OBJECT_MAP};
+    const struct uuid job = {{1}};
+    struct image_rows got = {.rows = NULL};
+
+    assert_int_equal(json_to_msgpack(slice_str(json), 16, &packed, NULL), ERR_OK);
+    assert_int_equal(image_result_repeat(buf_slice(&packed), &job, &args, &out, &got, NULL),
+                     want);
+    if (want == ERR_OK) {
+        const struct mp_limits limits = MP_LIMITS_DEFAULT;
+        msgpack_object root;
+        msgpack_zone zone;
+
+        assert_true(msgpack_zone_init(&zone, 1024));
+        assert_int_equal(mp_parse(buf_slice(&out), &limits, &zone, &root, NULL), ERR_OK);
+        json_from_msgpack(&root, &again);
+        assert_string_equal(buf_cstr(&again), want_json);
+        msgpack_zone_destroy(&zone);
+        assert_int_equal(got.n, 1);
+        assert_string_equal(got.rows[0].name, "n");
+        assert_string_equal(got.rows[0].file, "00/" SHA ".jpg");
+        assert_string_equal(got.rows[0].format, "jpeg");
+        assert_int_equal(got.rows[0].width, 3);
+        assert_int_equal(got.rows[0].bytes, 9);
+        assert_int_equal(got.rows[0].sha256[1], 0x11);
+    }
+    image_rows_free(&got);
+    buf_done(&packed);
+    buf_done(&out);
+    buf_done(&again);
+}
+
+#define OUTPUT(sha)                                                                        \
+    "{\"name\":\"n\",\"format\":\"jpeg\",\"width\":3,\"height\":2,\"bytes\":9,\"sha256\":" \
+    "\"" sha "\"}"
+
+static void a_stored_result_is_told_without_what_it_cost(void **state)
+{
+    (void)state;
+    repeat("{\"source\":{\"format\":\"png\"},\"outputs\":[" OUTPUT(
+               SHA) "],\"render_ms\":5,\"cpu_ms\":4,"
+                    "\"peak_rss\":3,\"info\":{\"a\":1}}",
+           ERR_OK,
+           "{\"source\":{\"format\":\"png\"},\"outputs\":[" OUTPUT(
+               SHA) "],\"info\":{\"a\":1},\"cached\":true}");
+}
+
+static void a_stored_result_that_makes_no_sense_is_a_fault(void **state)
+{
+    static const char *const table[] = {
+        "{}",
+        "[]",
+        "{\"outputs\":1}",
+        "{\"outputs\":[1]}",
+        "{\"outputs\":[" OUTPUT("00") "]}",
+        "{\"outputs\":[" OUTPUT(
+            "../../../../../../../../../../../../../../../../../../../etc/pass") "]}",
+        "{\"outputs\":[{\"name\":\"n\",\"format\":\"bmp\",\"sha256\":\"" SHA "\"}]}",
+        "{\"outputs\":[{\"format\":\"png\",\"sha256\":\"" SHA "\"}]}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        repeat(table[i], ERR_INTERNAL, NULL);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_tell_recipes_apart_and_nothing_else),
+        cmocka_unit_test(an_option_that_names_a_place_makes_a_job_that_is_not_remembered),
+        cmocka_unit_test(the_source_counts),
+        cmocka_unit_test(a_stored_result_is_told_without_what_it_cost),
+        cmocka_unit_test(a_stored_result_that_makes_no_sense_is_a_fault),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
