@@ -180,7 +180,7 @@ def of_call(size, before, step, reply, seen, published):
     return (excuses(before, step, seen) or living_consumers(before, step, seen) or reaper_leaves_a_token(before, step, seen)
             or earlier_due(before, step, seen) or (size.watched and watchers_hear(before, step, seen, published))
             or check_cancel.of_call(before, step, reply, seen, published)
-            or check_unique.of_call(before, step, reply, seen) or check_limits.of_call(size, before, step, reply, seen))
+            or check_unique.of_call(size, before, step, reply, seen) or check_limits.of_call(size, before, step, reply, seen))
 
 
 # --- the end --------------------------------------------------------------------------------------

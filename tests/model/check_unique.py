@@ -1,8 +1,8 @@
-"""What must hold of unique keys: one live job has it, from its enqueueing until it has ended, however it ends."""
+"""What must hold of enqueue_checked: one live job has a unique key, from its enqueueing until it has ended, however it ends; no cap is passed."""
 
 from model import view
 from model.view import PREFIX
-from model.world import AGAIN, HELD, ID, KEPT, NUMBER, REPLACED, TAKEN, UNIQUE_KEY
+from model.world import AGAIN, FULL, HELD, ID, KEPT, NUMBER, REPLACED, TAKEN, UNIQUE_KEY
 
 
 def held_while_it_lives(world, seen, size):
@@ -34,7 +34,16 @@ def but_for_memory(seen):
     return {key: content for key, content in seen.keys.items() if not key.startswith(PREFIX + b"once:")}
 
 
-def of_call(before, step, reply, seen):
+def capped(size, before, code, j):
+    """What is parked waits, too; retries are not refused, so there may be more than the cap."""
+    waiting = sum(1 for places in before.places.values() if places[0][0] != "active")
+    is_full = size.jobs[j].capped and waiting >= size.cap
+    if code == FULL and not is_full or code == TAKEN and is_full:
+        return f"job {j} was answered {code}, {waiting} jobs wait"
+    return None
+
+
+def of_call(size, before, step, reply, seen):
     """The verdict, and what was done, fit who held the key."""
     if not step.calls("enqueue_checked"):
         return None
@@ -42,6 +51,9 @@ def of_call(before, step, reply, seen):
     j, holder = NUMBER[job_id], before.uniques.get(UNIQUE_KEY) if step.call.args[7] else None
     if code >= AGAIN:
         return None if seen is before else "what was enqueued again changed something"
+    text = capped(size, before, code, j)
+    if text or code == FULL:
+        return text or (None if seen is before else "what was refused changed something")
     if code == TAKEN:
         return f"job {j} was taken although job {NUMBER[holder]} held its key" if holder else None
     if who != holder or holder is None:

@@ -180,6 +180,12 @@ MISTAKES = {
         KEYED, "draining ended [1], there were", Mutation("part_pick", "if not has_parked(key) then", "if true then")),
     "a key's turn is given twice": Mistake(
         KEYED._replace(batch=2), "2 jobs of k run", Mutation("part_pick", "b.taken = b.taken + 1", "local _ = 0")),
+    "what is parked does not count for a cap": Mistake(
+        KEYED._replace(jobs=(Job(key=b"k", capped=True),) * 3, cap=1), "was answered 0, 1 jobs wait",
+        Mutation("part_caps", "n = n + math.max(0, tonumber(parked) or 0)", "n = n + 0")),
+    "a cap refuses nobody": Mistake(
+        KEYED._replace(jobs=(Job(capped=True),) * 2, cap=1), "was answered 0, 1 jobs wait",
+        Mutation("enqueue_checked", "if cap then", "if false then")),
     "a queue's limit is not asked": Mistake(
         KEYED._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL), "2 jobs of the queue run",
         Mutation("part_pick", "math.min(n, pick.own.may)", "n")),

@@ -16,7 +16,7 @@ ELSEWHERE = {"batch_open", "batch_end", "batch_close", "batch_look", "batch_drop
 ELSEWHERE |= {"schedule_due", "schedule_fire", "schedule_put", "schedule_get", "schedule_remove", "schedule_list"}
 # One key of its own, of no queue (tests/unit/test_idem.c).
 ELSEWHERE |= {"idem"}
-# Writes its fields of meta and nothing else; what they do, enqueue_checked does, and its unit test looks at that (tests/unit/test_lua_checked.c).
+# Writes its fields of meta and nothing else; a world begins with one, and enqueue_checked keeps it.
 ELSEWHERE |= {"caps"}
 # The text of another one, with other flags.
 SAME = {"follow": "enqueue"}

@@ -28,6 +28,7 @@ class Job(NamedTuple):
     unique: str = ""  # it takes the unique key UNIQUE_KEY; reject, keep or replace: what if another one has it
     window: bool = False  # for a time, not for as long as it lives
     once: bool = False  # what was said to its enqueue is remembered
+    capped: bool = False  # it is refused when too many wait
 
 
 class Size(NamedTuple):
@@ -48,6 +49,7 @@ class Size(NamedTuple):
     watched: bool = False  # whether somebody watches the jobs
     limits: str = ""  # of the queue, in force from the start
     limit_moves: bool = False  # whether they are taken away, and set again
+    cap: int = 0  # how many may wait
 
     def limit(self, of):
         """How many may run at once under these limits, of the whole queue or of each key; 0: any number."""
@@ -179,7 +181,7 @@ def note_sent(w, p, step):
 def checked_call(job, j, live_ones):
     due = str(NOW + LEASE) if job.how == "delayed" else "0"
     key, window = (UNIQUE_KEY, "1000" if job.window else "0") if job.unique else (b"", "0")
-    args = ("0", live_ones, ID[j], state_of(job), str(job.priority), due, item_of(ID[j], j, job.key), key, window, job.unique,
+    args = ("1" if job.capped else "0", live_ones, ID[j], state_of(job), str(job.priority), due, item_of(ID[j], j, job.key), key, window, job.unique,
             "1000" if job.once else "0", b"match")
     return Call("enqueue_checked", args)
 
@@ -192,7 +194,7 @@ def state_of(job):
 
 @cache
 def enqueue_call(job, j, live_ones="0"):
-    if job.unique or job.once:
+    if job.unique or job.once or job.capped:
         return checked_call(job, j, live_ones)
     later = job.how == "delayed"
     state, item = state_of(job), item_of(ID[j], j, job.key)
@@ -208,7 +210,7 @@ def set_job(w, j, state):
     return w._replace(jobs=w.jobs[:j] + (state,) + w.jobs[j + 1:])
 
 
-TAKEN, KEPT, REPLACED, HELD, AGAIN = 0, 1, 2, 3, 16  # what enqueue_checked says
+TAKEN, KEPT, REPLACED, HELD, FULL, AGAIN = 0, 1, 2, 3, 4, 16  # what enqueue_checked says
 
 
 def enqueue(s):
@@ -467,6 +469,8 @@ def first_world(size):
 
 
 def first_state(size):
-    keys = [[PREFIX + b"meta", "hash", ["limits", size.limits]]] if size.limits else []
+    fields = ["cap_jobs", str(size.cap)] if size.cap else []
+    fields += ["limits", size.limits] if size.limits else []
+    keys = [[PREFIX + b"meta", "hash", fields]] if fields else []
     keys += [[WATCH, "string", ["1"]]] if size.watched else []
     return msgpack.packb(keys, use_bin_type=False)

@@ -48,6 +48,8 @@ def limited(depth, alone, quiet):
         "one of a key runs, two consumers": keyed._replace(processes=2, kinds=("crash",), batch=2, settles=("done", "again"), attempts=depth),
         "one of a key runs, limits come and go": keyed._replace(faults=0, limit_moves=True, settles=("done", "again")),
         "one of a key runs, it is cancelled": keyed._replace(faults=0, cancels=True, attempts=1, settles=("done", "again")),
+        "one may wait, parked or not": keyed._replace(
+            jobs=(Job(key=b"k", capped=True),) * 3, cap=1, kinds=("crash",), settles=("done", "again")),
         "one of all runs": keyed._replace(jobs=(Job(), Job()), limits=ONE_OF_ALL, kinds=("crash",), settles=("done", "again")),
         "one of all per lease": keyed._replace(jobs=(Job(), Job()), faults=0, limits=f"0 1 {LEASE} 1 0 0 0 0", settles=("done",), attempts=1, waits=True),
         "one of a key per lease": keyed._replace(faults=0, limits=ONE_PER_LEASE, settles=("done",)),
