@@ -1,7 +1,9 @@
 /* millrace retry: runs jobs again that are dead, cancelled or expired. */
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/compose.h"
 #include "queue/redrive.h"
+#include "shared/json.h"
 
 struct retry {
     struct call *call;
@@ -9,6 +11,10 @@ struct retry {
     struct redrive_parts parts;
     struct redrive_result one;
     struct redrive_many_result many;
+    bool has_edit;
+    struct spec_job edit; /* points into these */
+    struct buf edit_json, edit_packed;
+    msgpack_zone zone;
 };
 
 static void on_one(void *arg, const struct redrive_result *result)
@@ -30,8 +36,34 @@ static void tell_one(struct retry *r, const char *id)
                  job_state_name(r->one.state), r->one.queue, r->one.attempt);
 }
 
+/* --- what is to be other ------------------------------------------------------------------------ */
+
+static enum cli_exit read_edit(struct retry *r)
+{
+    struct mp_limits limits = {
+        .max_depth = JOB_DEPTH_MAX, .max_items = JOB_VALUES_MAX, .max_bytes = JOB_ITEM_MAX};
+    enum cli_exit code =
+        compose_json_text(r->call, "--edit", r->call->flags->edit, &r->edit_json);
+    struct spec_fault spec;
+    struct fault why;
+    msgpack_object root;
+
+    if (code != CLI_DONE)
+        return code;
+    if (json_to_msgpack(buf_slice(&r->edit_json), JOB_DEPTH_MAX, &r->edit_packed, &why) !=
+            ERR_OK ||
+        mp_parse(buf_slice(&r->edit_packed), &limits, &r->zone, &root, &why) != ERR_OK)
+        return call_fail(r->call, CLI_FAILED, "--edit: %s", why.text);
+    if (redrive_edit_parse(&root, &r->edit, &spec) != ERR_OK)
+        return call_fail(r->call, CLI_FAILED, "--edit: %s %s", spec.pointer, spec.text);
+    r->has_edit = true;
+    return CLI_DONE;
+}
+
 static enum cli_exit refused(struct retry *r, const char *id)
 {
+    if (r->one.err == ERR_MALFORMED)
+        return call_fail(r->call, CLI_FAILED, "--edit: %s %s", r->one.pointer, r->one.why.text);
     if (r->one.err == ERR_NOT_FOUND)
         return call_fail(r->call, CLI_NOT_FOUND, "job %s: not found", id);
     if (r->one.err == ERR_STALE || r->one.err == ERR_BUSY)
@@ -48,7 +80,8 @@ static enum cli_exit retry_one(struct retry *r, const char *text)
 
     if (!uuid_parse(slice_str(text), &id))
         return call_fail(r->call, CLI_NOT_FOUND, "job %s: not found; an id is a UUID", text);
-    e = client_wait(r->client, redrive_job(&r->parts, &id, NULL, on_one, r));
+    e = client_wait(r->client,
+                    redrive_job(&r->parts, &id, r->has_edit ? &r->edit : NULL, on_one, r));
     if (e != ERR_OK)
         return client_redis_failed(r->client, e);
     if (r->one.err != ERR_OK)
@@ -139,6 +172,18 @@ static enum cli_exit open_all(struct retry *r)
     return code;
 }
 
+static enum cli_exit retry(struct retry *r, bool by_filter)
+{
+    enum cli_exit code = r->call->flags->edit != NULL ? read_edit(r) : CLI_DONE;
+
+    if (code == CLI_DONE)
+        code = open_all(r);
+    if (code == CLI_DONE)
+        code = by_filter ? retry_many(r) : retry_each(r);
+    client_close(&r->client);
+    return code;
+}
+
 static enum cli_exit run(struct call *call)
 {
     struct retry r = {.call = call};
@@ -148,10 +193,14 @@ static enum cli_exit run(struct call *call)
     if (by_filter == (call->n_words > 0))
         return call_fail(call, CLI_USAGE,
                          "name jobs by id, or choose them with --state and other filters");
-    code = open_all(&r);
-    if (code == CLI_DONE)
-        code = by_filter ? retry_many(&r) : retry_each(&r);
-    client_close(&r.client);
+    if (by_filter && call->flags->edit != NULL)
+        return call_fail(call, CLI_USAGE, "--edit is for jobs that are named by id");
+    if (!msgpack_zone_init(&r.zone, 1024))
+        return call_fail(call, CLI_FAILED, "%s", err_text(ERR_NOMEM));
+    code = retry(&r, by_filter);
+    msgpack_zone_destroy(&r.zone);
+    buf_done(&r.edit_json);
+    buf_done(&r.edit_packed);
     return code;
 }
 
@@ -164,6 +213,7 @@ static const struct cfg_key keys[] = {
     {"ERROR",   CFG_TEXT,   FLAG_AT(error),   NULL,  NULL, NULL, 0, "only jobs whose last attempt ended with this error (TIMEOUT, REJECTED, ...)"},
     {"LIMIT",   CFG_COUNT,  FLAG_AT(limit),   "1000", "1", "100000", 0, "no more than so many, the oldest first"},
     {"RATE",    CFG_COUNT,  FLAG_AT(per_second), NULL, "1", "1000000", 0, "spread them out: so many a second"},
+    {"EDIT",    CFG_TEXT,   FLAG_AT(edit),    NULL,  NULL, NULL, 0, "what is to be other: a JSON object with args, queue, priority, delay_ms and so on, or @FILE, or -"},
     {"DRY_RUN", CFG_BOOL,   FLAG_AT(dry_run), "false", NULL, "true", FLAG_OPTIONAL, "only count them"},
 };
 /* clang-format on */

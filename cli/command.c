@@ -9,6 +9,7 @@ const struct command *const command_table[] = {
     &command_enqueue,
     &command_jobs,
     &command_job,
+    &command_batch,
     &command_retry,
     &command_queues,
     &command_caps,

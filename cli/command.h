@@ -21,6 +21,7 @@ extern const struct command
     command_enqueue,
     command_jobs,
     command_job,
+    command_batch,
     command_retry,
     command_queues,
     command_caps,

@@ -113,16 +113,47 @@ static enum cli_exit make_args(const struct call *call, const struct uuid *uploa
     return code;
 }
 
-/* One follow-up may stand without its brackets. */
-static enum cli_exit make_then(const struct call *call, json_t **ret)
-{
-    const char *word = call->flags->then;
-    enum cli_exit code = CLI_DONE;
+/* What of a job is JSON by itself; owned. */
+struct parts {
+    json_t *args, *then, *chain, *retry;
+};
 
-    if (word != NULL)
-        code = read_json(call, "--then", word, ret);
+static void parts_done(struct parts *p)
+{
+    json_decref(p->args);
+    json_decref(p->then);
+    json_decref(p->chain);
+    json_decref(p->retry);
+}
+
+static enum cli_exit read_flag(const struct call *call, const char *flag, const char *word,
+                               json_t **ret)
+{
+    return word == NULL ? CLI_DONE : read_json(call, flag, word, ret);
+}
+
+/* One follow-up, or one link, may stand without its brackets. */
+static enum cli_exit read_list(const struct call *call, const char *flag, const char *word,
+                               json_t **ret)
+{
+    enum cli_exit code = read_flag(call, flag, word, ret);
+
     if (code == CLI_DONE && json_is_object(*ret))
         *ret = json_pack("[o]", *ret);
+    return code;
+}
+
+static enum cli_exit read_parts(const struct call *call, const struct uuid *upload,
+                                struct parts *ret)
+{
+    enum cli_exit code = make_args(call, upload, &ret->args);
+
+    if (code == CLI_DONE)
+        code = read_list(call, "--then", call->flags->then, &ret->then);
+    if (code == CLI_DONE)
+        code = read_list(call, "--chain", call->flags->chain, &ret->chain);
+    if (code == CLI_DONE)
+        code = read_flag(call, "--retry", call->flags->retry, &ret->retry);
     return code;
 }
 
@@ -152,8 +183,20 @@ static json_t *make_unique(const struct flags *f, bool *failed)
     return unique;
 }
 
-/* Takes args and then (may be NULL). NULL: no memory, or what was typed is not UTF-8. */
-static char *write_job(const struct call *call, json_t *args, json_t *then)
+static void put_text(json_t *root, const char *key, const char *text, bool *failed)
+{
+    if (text != NULL)
+        put(root, key, json_string(text), failed);
+}
+
+static void put_part(json_t *root, const char *key, json_t *part, bool *failed)
+{
+    if (part != NULL)
+        put(root, key, json_incref(part), failed);
+}
+
+/* NULL: no memory, or what was typed is not UTF-8. */
+static char *write_job(const struct call *call, const struct parts *parts)
 {
     const struct flags *f = call->flags;
     json_t *root = json_object();
@@ -161,20 +204,22 @@ static char *write_job(const struct call *call, json_t *args, json_t *then)
     char *text;
 
     put(root, "type", json_string(call->words[0]), &failed);
-    put(root, "args", args, &failed);
+    put_part(root, "args", parts->args, &failed);
     put(root, "priority", json_string(job_priority_name((enum job_priority)f->priority)),
         &failed);
-    if (f->queue != NULL)
-        put(root, "queue", json_string(f->queue), &failed);
+    put_text(root, "queue", f->queue, &failed);
     put_count(root, "max_attempts", f->max_attempts, &failed);
     put_count(root, "timeout_ms", f->timeout_ms, &failed);
     put_count(root, "delay_ms", f->delay_ms, &failed);
-    if (f->key != NULL)
-        put(root, "key", json_string(f->key), &failed);
+    put_text(root, "run_at", f->run_at, &failed);
+    put_count(root, "expires_in_ms", f->expires_in_ms, &failed);
+    put_text(root, "expires_at", f->expires_at, &failed);
+    put_text(root, "key", f->key, &failed);
     if (f->unique != NULL)
         put(root, "unique", make_unique(f, &failed), &failed);
-    if (then != NULL)
-        put(root, "then", then, &failed);
+    put_part(root, "then", parts->then, &failed);
+    put_part(root, "chain", parts->chain, &failed);
+    put_part(root, "retry", parts->retry, &failed);
     text = failed ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;
@@ -202,20 +247,15 @@ static enum cli_exit check(const struct call *call, const char *text, struct sub
 
 enum cli_exit compose_text(const struct call *call, const struct uuid *upload, char **ret)
 {
-    json_t *args = NULL, *then = NULL;
-    enum cli_exit code = make_args(call, upload, &args);
+    struct parts parts = {.args = NULL};
+    enum cli_exit code = read_parts(call, upload, &parts);
 
     if (code == CLI_DONE)
-        code = make_then(call, &then);
-    if (code != CLI_DONE) {
-        json_decref(args);
-        json_decref(then);
-        return code;
-    }
-    *ret = write_job(call, args, then);
-    if (*ret == NULL)
+        *ret = write_job(call, &parts);
+    parts_done(&parts);
+    if (code == CLI_DONE && *ret == NULL)
         return call_fail(call, CLI_USAGE, "the job cannot be written: words must be UTF-8");
-    return CLI_DONE;
+    return code;
 }
 
 enum cli_exit compose_job(const struct call *call, const struct uuid *upload,

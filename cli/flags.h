@@ -7,6 +7,8 @@
 struct flags {
     char *queue, *type, *error, *cursor, *then, *upload;
     char *file, *key, *unique, *idempotency_key;
+    char *run_at, *expires_at, *retry, *chain, *edit;
+    uint64_t expires_in_ms;
     unsigned unique_policy; /* an enum unique_policy */
     uint64_t unique_window_ms, cap_jobs, cap_bytes, cap_age_ms;
     bool no_caps;

@@ -328,6 +328,9 @@ class Stack:
         self.api = Process("api", ["bash", "-c", script, str(self.build / "millrace-api")], self.dir / "log/api.log",
                            env=self.env(**more), pass_fds=[fd])
         wait_until(lambda: self.get("/healthz")[0] == 200, "millrace-api", process=self.api.popen, log=self.api.log)
+        # It listens before it has reached Redis, so that a first request could be told to come again.
+        if "REDIS_URL" not in {**self.config, **more} and self.redis.process and self.redis.answers():
+            wait_until(lambda: self.get("/readyz")[0] == 200, "the API's readiness", process=self.api.popen, log=self.api.log)
 
     def start_worker(self, instance="1", wait=True, **more):
         log = self.dir / f"log/worker-{instance}.log"

@@ -120,9 +120,10 @@ static enum err map_file(const char *path, struct tape **ret, struct fault *rete
 
     if (fd < 0)
         return fault_set(reterr, ERR_IO, errno, "open %s: %s", path, err_errno(errno));
-    if (ftruncate(fd, sizeof(struct tape)) != 0 ||
-        posix_fallocate(fd, 0, sizeof(struct tape)) != 0) {
-        number = errno;
+    number = ftruncate(fd, sizeof(struct tape)) != 0 ? errno : 0;
+    if (number == 0)
+        number = posix_fallocate(fd, 0, sizeof(struct tape));
+    if (number != 0) {
         (void)close(fd);
         return fault_set(reterr, ERR_IO, number, "%s: %s", path, err_errno(number));
     }
@@ -158,6 +159,7 @@ enum err flight_open(const char *path, flight_crash_fn *tell, void *arg, struct 
 
     if (e != ERR_OK)
         return e;
+    must(tape != NULL);
     f = flight_new(path, tape);
     if (f == NULL) {
         (void)munmap(tape, sizeof *tape);

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["enqueue", "jobs", "job", "watch", "cancel", "retry", "queues", "caps", "workers", "pause", "resume", "schedules", "schedule", "limits",
+COMMANDS = ["enqueue", "jobs", "job", "watch", "cancel", "batch", "retry", "queues", "caps", "workers", "pause", "resume", "schedules", "schedule", "limits",
             "explain", "migrate", "version"]
 NOBODY = "01a20ad1-f5b5-7267-a62b-e2cfe5a55565"
 

@@ -233,3 +233,17 @@ def test_a_batch_that_is_not_there_is_not_found(stack):
     assert stack.get("/v1/batches/x")[0] == 404
     status, _, body = stack.get("/v1/jobs?batch=x")
     assert status == 400, body
+
+
+def test_the_command_line_knows_chains_policies_and_batches(stack):
+    told = stack.cli("enqueue", "noop", '{"fail_attempts": 1}', "--chain", '{"type": "noop", "args": {}}', "--retry",
+                     '{"policy": "fixed", "base_ms": 5}', "--run-at", "2026-01-01T00:00:00Z", "--expires-in-ms", "600000", "--json")
+    job = json.loads(told.stdout)["id"]
+    ended = stack.client.ended(job)
+    assert ended["attempt"] == 2 and ended["retry"] == {"policy": "fixed", "base_ms": 5} and "expires_at" in ended
+    stack.client.until(lambda: children(stack, job), "the next link")
+    batch = post_batch(stack, [noop()] * 2, [noop()])[2]["batch"]
+    followed(stack, batch)
+    assert json.loads(stack.cli("batch", batch, "--json").stdout)["succeeded"] == 2
+    assert "succeeded" in stack.cli("batch", batch).stdout
+    assert stack.cli("batch", job, check=False).returncode == 4

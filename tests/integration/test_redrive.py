@@ -178,6 +178,12 @@ def test_the_command_line_runs_jobs_again(stack):
     for job in jobs:
         assert stack.client.ended(job)["state"] == "succeeded"
     assert stack.cli("retry", check=False).returncode == 2
+    job = dead(stack)
+    wrong = stack.cli("retry", job, "--edit", '{"args": {"work_ms": -1}}', check=False)
+    assert wrong.returncode == 1 and "/args/work_ms" in wrong.stderr
+    assert stack.cli("retry", job, "--edit", '{"args": {"payload": 7}, "priority": "low"}').returncode == 0
+    ended = stack.client.ended(job)
+    assert (ended["state"], ended["args"], ended["priority"]) == ("succeeded", {"payload": 7}, "low")
 
 
 # --- what Redis lost

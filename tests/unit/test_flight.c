@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +65,9 @@ static struct flight *open_it(struct rig *r)
     return f;
 }
 
+/* Makes a memory peak that can be seen. */
+static char ballast[8 << 20];
+
 /* A worker that has ended one job, holds two, and ends by that signal; 0: as it should. */
 static void live_and_end(struct rig *r, int number)
 {
@@ -81,6 +85,7 @@ static void live_and_end(struct rig *r, int number)
         (void)flight_begin(f, "image", &second, 7);
         flight_end(f, place);
         (void)flight_begin(f, "default", &third, 1);
+        memset(ballast, number + 1, sizeof ballast);
         flight_tick(f);
         if (number == 0)
             flight_close(&f);

@@ -276,7 +276,7 @@ static void follow_ups_follow_the_rules(void **state)
         {"[" HOOK "}, {\"type\": \"webhook\"}]", "/then/1/args", "is required"},
         {"[{\"args\": {}}]", "/then/0/type", "is required"},
         {"[{\"type\": \"fax\", \"args\": {}}]", "/then/0/type",
-         "there is no job type \"fax\"; known here: image, webhook, email, noop"},
+         "there is no job type \"fax\"; known here: image, webhook, email, noop, image.info"},
         {"[{\"type\": 1, \"args\": {}}]", "/then/0/type", NAME},
         {"[{\"args\": {\"url\": \"x\"}, \"type\": \"webhook\"}]", "/then/0/args/url", ABSOLUTE},
         {"[" HOOK ", \"on\": \"never\"}]", "/then/0/on",
