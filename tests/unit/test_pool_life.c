@@ -155,6 +155,8 @@ static void a_renderer_holds_no_descriptor_of_the_worker(void **state)
     put_png(r->source, 64, 64);
     rig_open(r, (struct render_pool_options){0});
     expect_order(r, SMALL, TIMEOUT, ERR_OK, "");
+    while (gauge_of(r, "idle") < 2) /* one that starts still reads its fonts */
+        (void)uv_run(&r->loop, UV_RUN_ONCE);
     (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     f = fopen(path, "r");
     if (f == NULL || fscanf(f, "%d", &pid) != 1)
