@@ -75,13 +75,13 @@ def test_connections_that_are_reset(stacks, relays):
 
 
 def test_replies_that_are_lost(stacks, relays):
-    """Delivered and carried out, the answer lost: an enqueue, a claim, a settlement, a beat, a row, a registration's question."""
+    """Delivered and carried out, the answer lost: a key's begin or end, an enqueue, a claim, a settlement, a beat, a row, a registration's question."""
     stack, upload, known, base = ready(stacks, start=relays.start)
     c = stack.client
     load = Load(stack, endless(upload), connections=8, rate=150)
     lost = 0
     with load:
-        for proxy, request in ((relays.api_redis, b"enqueue"), (relays.redis, b"claim"), (relays.redis, b"settle"), (relays.redis, b"beat"),
+        for proxy, request in ((relays.api_redis, b"idem"), (relays.api_redis, b"enqueue_checked"), (relays.redis, b"claim"), (relays.redis, b"settle"), (relays.redis, b"beat"),
                                (relays.redis, b"reap"), (relays.redis, b"blpop"), (relays.redis, b"enqueue"), (relays.pg, b"ledger_write")):
             for _ in range(2):
                 proxy.drop_reply(request)

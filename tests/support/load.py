@@ -22,7 +22,7 @@ import time
 RETRY_S = 0.05
 LIMIT_S = 120
 ANSWER_S = 30
-REFUSALS = (429, 503)
+REFUSALS = (409, 429, 503)  # 409: an earlier send of the same key is still under way
 UNSURE = b"may have been taken"  # what the API says where it does not know; all else that it refuses was not taken
 
 

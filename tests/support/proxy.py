@@ -68,7 +68,7 @@ class Scripts:
     @classmethod
     def name_of(cls, words):
         if words[0].upper() == b"SCRIPT" and words[1].upper() == b"LOAD":
-            title = re.search(rb"^-- ([a-z]+): ", words[2], re.M)
+            title = re.search(rb"^-- ([a-z_]+): ", words[2], re.M)
             if title:
                 cls.names[hashlib.sha1(words[2]).hexdigest().encode()] = title[1]
         if words[0].upper() == b"EVALSHA":
