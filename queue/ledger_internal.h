@@ -42,6 +42,12 @@ void batch_read(const struct batch *b, const PGresult *res);
 
 extern const char ledger_write_sql[];
 
+/* --- questions (ledger_ask.c) ------------------------------------------------------------------ */
+
+/* A query whose callback gets a copy of `with` on the heap, which it frees. */
+MUST_USE enum err ledger_ask(struct pg *pg, const struct pg_query *q, pg_result_fn *cb,
+                             const void *with, size_t size);
+
 /* --- reading (ledger_read.c) ------------------------------------------------------------------- */
 
 #define LEDGER_LIMIT_MAX  200 /* rows a call */

@@ -1,6 +1,8 @@
 /* What users see is made JSON by the server: it is passed on as it comes. */
 #include "queue/ledger_recipes.h"
 
+#include "queue/ledger_internal.h"
+
 #define TIME(column) \
     "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
@@ -62,21 +64,6 @@ static const char delete_sql[] =
     "UPDATE recipes SET deleted_at = now() WHERE name = $1"
     " AND ($2::int4 = 0 OR version = $2::int4) AND deleted_at IS NULL";
 
-static enum err ask_start(struct pg *pg, const struct pg_query *q, pg_result_fn *cb,
-                          struct ask with)
-{
-    struct ask *ask = malloc(sizeof *ask);
-    enum err e;
-
-    if (ask == NULL)
-        return ERR_NOMEM;
-    *ask = with;
-    e = pg_query(pg, q, cb, ask);
-    if (e != ERR_OK)
-        free(ask);
-    return e;
-}
-
 /* --- put -------------------------------------------------------------------------------------- */
 
 static uint32_t number(const PGresult *res, int column)
@@ -104,15 +91,15 @@ enum err ledger_recipe_put(struct pg *pg, const char *name, struct slice body,
     const int lengths[] = {0, (int)body.len};
     const char *values[] = {name, body.ptr};
 
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_recipe_put",
-                                        .sql = put_sql,
-                                        .n = COUNT_OF(values),
-                                        .types = types,
-                                        .values = values,
-                                        .lengths = lengths,
-                                        .formats = formats},
-                     on_put, (struct ask){.cb.put = cb, .arg = arg});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_recipe_put",
+                                         .sql = put_sql,
+                                         .n = COUNT_OF(values),
+                                         .types = types,
+                                         .values = values,
+                                         .lengths = lengths,
+                                         .formats = formats},
+                      on_put, &(struct ask){.cb.put = cb, .arg = arg}, sizeof(struct ask));
 }
 
 /* --- look ------------------------------------------------------------------------------------- */
@@ -143,7 +130,7 @@ static enum err ask_ref(struct pg *pg, struct pg_query q, const struct recipe_re
     q.n = COUNT_OF(values);
     q.types = ref_types;
     q.values = values;
-    return ask_start(pg, &q, cb, with);
+    return ledger_ask(pg, &q, cb, &with, sizeof with);
 }
 
 enum err ledger_recipe_find(struct pg *pg, const struct recipe_ref *ref, ledger_recipe_fn *cb,
@@ -167,13 +154,13 @@ enum err ledger_recipe_list(struct pg *pg, const char *after, ledger_recipe_fn *
 {
     const char *values[] = {after};
 
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_recipe_list",
-                                        .sql = list_sql,
-                                        .n = 1,
-                                        .types = ref_types,
-                                        .values = values},
-                     on_json, (struct ask){.cb.json = cb, .arg = arg});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_recipe_list",
+                                         .sql = list_sql,
+                                         .n = 1,
+                                         .types = ref_types,
+                                         .values = values},
+                      on_json, &(struct ask){.cb.json = cb, .arg = arg}, sizeof(struct ask));
 }
 
 /* --- delete ----------------------------------------------------------------------------------- */

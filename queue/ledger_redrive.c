@@ -29,21 +29,6 @@ struct ask {
     unsigned limit;
 };
 
-static enum err ask_start(struct pg *pg, const struct pg_query *q, pg_result_fn *cb,
-                          const struct ask *with)
-{
-    struct ask *a = malloc(sizeof *a);
-    enum err e;
-
-    if (a == NULL)
-        return ERR_NOMEM;
-    *a = *with;
-    e = pg_query(pg, q, cb, a);
-    if (e != ERR_OK)
-        free(a);
-    return e;
-}
-
 static void on_redriven(void *arg, enum err e, const PGresult *res, const struct fault *why)
 {
     struct ask *a = arg;
@@ -77,15 +62,16 @@ enum err ledger_redrive(struct pg *pg, const struct ledger_redrive *r, ledger_re
     const int lengths[] = {0, 0, 0, 0, 0, 0, 0, (int)r->item.len};
     static const int formats[] = {0, 0, 0, 0, 0, 0, 0, 1};
 
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_redrive",
-                                        .sql = ledger_redrive_sql,
-                                        .n = COUNT_OF(values),
-                                        .types = types,
-                                        .values = values,
-                                        .lengths = lengths,
-                                        .formats = formats},
-                     on_redriven, &(struct ask){.cb.redriven = cb, .arg = arg});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_redrive",
+                                         .sql = ledger_redrive_sql,
+                                         .n = COUNT_OF(values),
+                                         .types = types,
+                                         .values = values,
+                                         .lengths = lengths,
+                                         .formats = formats},
+                      on_redriven, &(struct ask){.cb.redriven = cb, .arg = arg},
+                      sizeof(struct ask));
 }
 
 /* --- many ------------------------------------------------------------------------------------ */
@@ -154,14 +140,15 @@ enum err ledger_redrive_many(struct pg *pg, const struct ledger_redrive_many *r,
     if (e != ERR_OK)
         return e;
     ledger_values(&r->filter, &v);
-    return ask_start(
+    return ledger_ask(
         pg,
         &(struct pg_query){.sql = buf_cstr(&sql),
                            .n = v.n,
                            .types = v.types,
                            .values = v.values,
                            .result_format = 1},
-        on_rows, &(struct ask){.cb.list = cb, .arg = arg, .limit = limit_of(r->filter.limit)});
+        on_rows, &(struct ask){.cb.list = cb, .arg = arg, .limit = limit_of(r->filter.limit)},
+        sizeof(struct ask));
 }
 
 /* --- strays ---------------------------------------------------------------------------------- */
@@ -175,14 +162,15 @@ enum err ledger_strays(struct pg *pg, const struct ledger_strays *s, ledger_list
     const char *values[] = {uuid_text(&s->after, after), number(s->due_before_ms, n[0]),
                             number(limit + 1, n[1])};
 
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_strays",
-                                        .sql = ledger_strays_sql,
-                                        .n = COUNT_OF(values),
-                                        .types = types,
-                                        .values = values,
-                                        .result_format = 1},
-                     on_rows, &(struct ask){.cb.list = cb, .arg = arg, .limit = limit});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_strays",
+                                         .sql = ledger_strays_sql,
+                                         .n = COUNT_OF(values),
+                                         .types = types,
+                                         .values = values,
+                                         .result_format = 1},
+                      on_rows, &(struct ask){.cb.list = cb, .arg = arg, .limit = limit},
+                      sizeof(struct ask));
 }
 
 /* --- attempts that died with their worker ---------------------------------------------------- */
@@ -209,11 +197,11 @@ enum err ledger_note_lost(struct pg *pg, const struct ledger_lost *lost, ledger_
     const char *values[] = {uuid_text(&lost->id, id), number(lost->attempt, n[0]),
                             number(lost->noticed_ms, n[1]), lost->text};
 
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_lost",
-                                        .sql = ledger_lost_sql,
-                                        .n = COUNT_OF(values),
-                                        .types = types,
-                                        .values = values},
-                     on_noted, &(struct ask){.cb.noted = cb, .arg = arg});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_lost",
+                                         .sql = ledger_lost_sql,
+                                         .n = COUNT_OF(values),
+                                         .types = types,
+                                         .values = values},
+                      on_noted, &(struct ask){.cb.noted = cb, .arg = arg}, sizeof(struct ask));
 }

@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "queue/ledger_internal.h"
+
 /* A memory that does not answer soon is worth less than the work. */
 #define DEADLINE_MS 2000
 
@@ -23,21 +25,6 @@ const char ledger_result_keep_sql[] =
     " ORDER BY made_at LIMIT 8 FOR UPDATE SKIP LOCKED))"
     " INSERT INTO image_results (key, result) VALUES ($1, $3)"
     " ON CONFLICT (key) DO UPDATE SET result = excluded.result, made_at = excluded.made_at";
-
-static enum err ask_start(struct pg *pg, const struct pg_query *q, pg_result_fn *cb,
-                          struct ask with)
-{
-    struct ask *ask = malloc(sizeof *ask);
-    enum err e;
-
-    if (ask == NULL)
-        return ERR_NOMEM;
-    *ask = with;
-    e = pg_query(pg, q, cb, ask);
-    if (e != ERR_OK)
-        free(ask);
-    return e;
-}
 
 static void on_found(void *arg, enum err e, const PGresult *res, const struct fault *why)
 {
@@ -73,17 +60,17 @@ enum err ledger_result_find(struct pg *pg, const uint8_t key[LEDGER_RESULT_KEY],
     static const int lengths[] = {LEDGER_RESULT_KEY, 0};
 
     (void)snprintf(age, sizeof age, "%" PRIu64, max_age_ms);
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_result_find",
-                                        .sql = ledger_result_find_sql,
-                                        .n = COUNT_OF(values),
-                                        .types = types,
-                                        .values = values,
-                                        .lengths = lengths,
-                                        .formats = formats,
-                                        .result_format = 1,
-                                        .deadline_ms = DEADLINE_MS},
-                     on_found, (struct ask){.cb.found = cb, .arg = arg});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_result_find",
+                                         .sql = ledger_result_find_sql,
+                                         .n = COUNT_OF(values),
+                                         .types = types,
+                                         .values = values,
+                                         .lengths = lengths,
+                                         .formats = formats,
+                                         .result_format = 1,
+                                         .deadline_ms = DEADLINE_MS},
+                      on_found, &(struct ask){.cb.found = cb, .arg = arg}, sizeof(struct ask));
 }
 
 enum err ledger_result_keep(struct pg *pg, const uint8_t key[LEDGER_RESULT_KEY],
@@ -95,14 +82,14 @@ enum err ledger_result_keep(struct pg *pg, const uint8_t key[LEDGER_RESULT_KEY],
     const int lengths[] = {LEDGER_RESULT_KEY, 0, (int)result.len};
 
     (void)snprintf(age, sizeof age, "%" PRIu64, max_age_ms);
-    return ask_start(pg,
-                     &(struct pg_query){.name = "ledger_result_keep",
-                                        .sql = ledger_result_keep_sql,
-                                        .n = COUNT_OF(values),
-                                        .types = types,
-                                        .values = values,
-                                        .lengths = lengths,
-                                        .formats = formats,
-                                        .deadline_ms = DEADLINE_MS},
-                     on_kept, (struct ask){.cb.kept = cb, .arg = arg});
+    return ledger_ask(pg,
+                      &(struct pg_query){.name = "ledger_result_keep",
+                                         .sql = ledger_result_keep_sql,
+                                         .n = COUNT_OF(values),
+                                         .types = types,
+                                         .values = values,
+                                         .lengths = lengths,
+                                         .formats = formats,
+                                         .deadline_ms = DEADLINE_MS},
+                      on_kept, &(struct ask){.cb.kept = cb, .arg = arg}, sizeof(struct ask));
 }
