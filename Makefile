@@ -98,7 +98,7 @@ LIB_RENDER := $(B)/librender.a
 LIB_CLI    := $(B)/libcli.a
 PROGRAMS   := $(B)/millrace-api $(B)/millrace-worker $(B)/millrace-render $(B)/millrace
 
-.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test chaos model lint layers fuzz fuzz-programs bench bench-programs docs install clean
+.PHONY: all programs help deps deps-test deps-lint run demo unit unit-programs test chaos model lint layers fuzz fuzz-programs bench bench-images bench-programs docs install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -262,6 +262,8 @@ bench:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory -j$$(nproc) -s MODE=release programs bench-programs
 	@/usr/bin/python3 bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+bench-images:
+	@$(MAKE) --no-print-directory bench ONLY=images,formats
 bench-programs: $(B)/bare_loop
 
 # --- gallery ---------------------------------------------------------------------------------

@@ -50,6 +50,19 @@ def memory_of(pid, tree=False):
     return total
 
 
+def peak_of(pid):
+    """Bytes, the sum of VmHWM of the process and all below it: each at its largest, what they share counted in each."""
+    total = 0
+    for p in descendants(pid):
+        try:
+            for line in Path(f"/proc/{p}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) * 1024
+        except OSError:
+            continue
+    return total
+
+
 def kill_session(pids, session):
     """What a killed parent has left behind; a pid that is somebody else's by now is in another session."""
     for pid in pids:

@@ -9,6 +9,7 @@ BATCH = 1000      # jobs in one POST /v1/jobs/batch, and in one call of a peer's
 IMAGE = (2725, 2225)
 WIDTH = 720
 WIDTHS = (1600, 1280, 960, 640, 320)
+FRAME, FRAMES = (480, 360), 12  # of the animation
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 // image.mjs: BullMQ + sharp. One libvips thread an image, as sharp's documentation advises where many run at once;
 // BENCH_CONCURRENCY images at once. Several widths: BENCH_HOW=clone decodes for each (what sharp's documentation shows),
-// BENCH_HOW=chain makes each from the next larger one's pixels.
+// BENCH_HOW=chain makes each from the next larger one's pixels. BENCH_FORMAT, BENCH_QUALITY and BENCH_EFFORT say how clones are saved.
 import { mkdirSync } from "node:fs";
 import { Worker } from "bullmq";
 import sharp from "sharp";
@@ -11,9 +11,13 @@ sharp.cache(false);
 const out = `${option("DIR")}/sharp-${process.pid}`;
 mkdirSync(out, { recursive: true });
 const jpeg = { quality: 80 };
+const format = option("FORMAT", "jpeg");
+const set = (name) => (option(name, "") ? { [name.toLowerCase()]: Number(option(name, "")) } : {});
+const save = format === "jpeg" ? jpeg : { ...set("QUALITY"), ...set("EFFORT") };
+const animated = format === "gif";
 
 async function clones(job, { source, widths }) {
-  await Promise.all(widths.map((w) => sharp(source).resize(w).jpeg(jpeg).toFile(`${out}/${job}-${w}.jpg`)));
+  await Promise.all(widths.map((w) => sharp(source, { animated }).resize(w).toFormat(format, save).toFile(`${out}/${job}-${w}.${format}`)));
 }
 
 async function chain(job, { source, widths }) {
