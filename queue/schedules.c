@@ -109,10 +109,11 @@ static enum err op_new(struct redis *r, const char *name, schedules_fn *cb, void
 
 /* --- the look -------------------------------------------------------------------------------- */
 
-static enum err ask_one(void *arg, struct redis *r, const struct queue_keys *queue,
-                        redis_reply_fn *cb, void *cb_arg)
+/* Calls a script that takes the schedules of a queue and one name. */
+static enum err ask_by_name(const struct op *op, struct redis *r,
+                            const struct queue_keys *queue, const struct redis_script *script,
+                            redis_reply_fn *cb, void *cb_arg)
 {
-    const struct op *op = arg;
     const struct slice name = slice_str(op->name);
     struct schedule_keys keys;
     enum err e = keys_init_schedules(&keys, queue->queue, NULL);
@@ -120,12 +121,18 @@ static enum err ask_one(void *arg, struct redis *r, const struct queue_keys *que
     if (e != ERR_OK)
         return e;
     return redis_call(r,
-                      &(struct redis_call){.script = queue_script(QUEUE_SCHEDULE_GET),
+                      &(struct redis_call){.script = script,
                                            .n_keys = SCHEDULE_KEYS,
                                            .keys = keys.key,
                                            .n_args = 1,
                                            .args = &name},
                       cb, cb_arg);
+}
+
+static enum err ask_one(void *arg, struct redis *r, const struct queue_keys *queue,
+                        redis_reply_fn *cb, void *cb_arg)
+{
+    return ask_by_name(arg, r, queue, queue_script(QUEUE_SCHEDULE_GET), cb, cb_arg);
 }
 
 static void take_one(void *arg, const char *queue, const redisReply *reply)
@@ -472,20 +479,7 @@ enum err schedules_run(struct redis *r, const char *name, schedules_fn *cb, void
 static enum err ask_removal(void *arg, struct redis *r, const struct queue_keys *queue,
                             redis_reply_fn *cb, void *cb_arg)
 {
-    const struct op *op = arg;
-    const struct slice name = slice_str(op->name);
-    struct schedule_keys keys;
-    enum err e = keys_init_schedules(&keys, queue->queue, NULL);
-
-    if (e != ERR_OK)
-        return e;
-    return redis_call(r,
-                      &(struct redis_call){.script = queue_script(QUEUE_SCHEDULE_REMOVE),
-                                           .n_keys = SCHEDULE_KEYS,
-                                           .keys = keys.key,
-                                           .n_args = 1,
-                                           .args = &name},
-                      cb, cb_arg);
+    return ask_by_name(arg, r, queue, queue_script(QUEUE_SCHEDULE_REMOVE), cb, cb_arg);
 }
 
 static void take_removal(void *arg, const char *queue, const redisReply *reply)

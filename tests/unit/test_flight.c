@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,9 +25,11 @@ struct rig {
 static int set_up(void **state)
 {
     struct rig *r = calloc(1, sizeof *r);
+    const char *tmp = getenv("TMPDIR");
 
     assert_non_null(r);
-    (void)snprintf(r->dir, sizeof r->dir, "/tmp/millrace-flight-XXXXXX");
+    (void)snprintf(r->dir, sizeof r->dir, "%s/millrace-flight-XXXXXX",
+                   tmp == NULL ? "/tmp" : tmp);
     assert_non_null(mkdtemp(r->dir));
     (void)snprintf(r->path, sizeof r->path, "%s/1.flight", r->dir);
     *state = r;

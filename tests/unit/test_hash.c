@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,8 +15,10 @@ static char dir[64];
 
 static int make_dir(void **state)
 {
+    const char *tmp = getenv("TMPDIR");
+
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/millrace-hash-XXXXXX");
+    (void)snprintf(dir, sizeof dir, "%s/millrace-hash-XXXXXX", tmp == NULL ? "/tmp" : tmp);
     return mkdtemp(dir) == NULL;
 }
 
