@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <string.h>
 
 #include "worker/render/child/plan.h"
@@ -158,13 +159,42 @@ static void the_decoder_shrinks_as_far_as_the_target_allows(void **state)
         struct plan_size src = {shrinks[i].src, shrinks[i].src};
         struct plan_size to = {shrinks[i].to, shrinks[i].to};
 
-        if (plan_shrink(src, to, false) != shrinks[i].shrink)
+        if (plan_shrink(src, to) != shrinks[i].shrink)
             fail_msg("%u to %u: shrink %u", shrinks[i].src, shrinks[i].to,
-                     plan_shrink(src, to, false));
+                     plan_shrink(src, to));
         /* The narrower ratio decides. */
         to.height = src.height;
-        assert_int_equal(plan_shrink(src, to, false), 1);
+        assert_int_equal(plan_shrink(src, to), 1);
     }
+}
+
+/* A decoder rounds to whole pixels: both sides must come out as the plan has them. */
+static void a_scale_meets_both_sides_however_it_rounds(void **state)
+{
+    (void)state;
+    for (uint32_t w = 1; w <= 2725; w += 3) {
+        struct plan_size src = {2725, 2225};
+        struct plan_size to = {w, (uint32_t)round(2225.0 * w / 2725)};
+        double k;
+
+        if (to.height == 0)
+            continue;
+        k = plan_scale(src, to);
+        assert_int_equal(round(src.width * k), to.width);
+        assert_int_equal(round(src.height * k), to.height);
+        assert_true(k <= 1);
+    }
+}
+
+static void a_scale_of_another_shape_leaves_enough(void **state)
+{
+    (void)state;
+    assert_float_equal(plan_scale((struct plan_size){1000, 1000}, (struct plan_size){100, 400}),
+                       0.4, 1e-9);
+    assert_float_equal(plan_scale((struct plan_size){1000, 10}, (struct plan_size){500, 1}),
+                       0.5, 1e-9);
+    assert_float_equal(plan_scale((struct plan_size){100, 100}, (struct plan_size){300, 300}),
+                       1, 1e-9);
 }
 
 /* --- whole orders
@@ -208,27 +238,70 @@ static enum err make(struct rig *r, uint32_t w, uint32_t h, uint64_t max)
         &r->plan, &r->why);
 }
 
-static void five_widths_make_a_pyramid(void **state)
+struct link {
+    size_t index;
+    int from;
+    bool kept;
+};
+
+static void check_links(const struct plan *p, const struct link *want, size_t n)
+{
+    assert_int_equal(p->n, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(p->outputs[i].index, want[i].index);
+        assert_int_equal(p->outputs[i].from, want[i].from);
+        assert_int_equal(p->outputs[i].kept, want[i].kept);
+    }
+}
+
+static void add_five_widths(struct rig *r)
 {
     static const uint32_t widths[] = {200, 1200, 800, 1600, 400}; /* in any order */
-    static const struct {
-        size_t index;
-        int from;
-        bool kept;
-    } want[] = {
-        {3, PLAN_BASE, true}, {1, PLAN_BASE, false}, {2, 0, true}, {4, 2, true}, {0, 3, false}};
-    struct rig *r = *state;
 
     for (size_t i = 0; i < COUNT_OF(widths); i++)
         add_output(r, widths[i], 0, IN);
+}
+
+static void five_widths_make_a_pyramid(void **state)
+{
+    static const struct link want[] = {
+        {3, PLAN_BASE, true}, {1, 0, true}, {2, 1, true}, {4, 2, true}, {0, 3, false}};
+    struct rig *r = *state;
+
+    add_five_widths(r);
     assert_int_equal(make(r, 6000, 4000, 1000000000), ERR_OK);
-    for (size_t i = 0; i < COUNT_OF(want); i++) {
-        assert_int_equal(r->plan.outputs[i].index, want[i].index);
-        assert_int_equal(r->plan.outputs[i].from, want[i].from);
-        assert_int_equal(r->plan.outputs[i].kept, want[i].kept);
-    }
+    check_links(&r->plan, want, COUNT_OF(want));
+    assert_false(r->plan.keep_base);
+    assert_int_equal(r->plan.least.width, 1600);
+    assert_int_equal(r->plan.least.height, 1067);
+}
+
+static void high_fidelity_takes_pictures_twice_as_large(void **state)
+{
+    static const struct link want[] = {
+        {3, PLAN_BASE, true}, {1, PLAN_BASE, false}, {2, 0, true}, {4, 2, true}, {0, 3, false}};
+    struct rig *r = *state;
+
+    r->spec.high_fidelity = true;
+    add_five_widths(r);
+    assert_int_equal(make(r, 6000, 4000, 1000000000), ERR_OK);
+    check_links(&r->plan, want, COUNT_OF(want));
     assert_true(r->plan.keep_base);
-    assert_int_equal(r->plan.shrink, 2); /* 6000 / 1600 = 3.75 */
+    assert_int_equal(r->plan.least.width, 3200);
+    assert_int_equal(r->plan.least.height, 2134);
+}
+
+/* 1000 from 1199 would be a resize that smears and saves nothing. */
+static void sizes_close_to_each_other_come_from_the_base(void **state)
+{
+    static const struct link want[] = {{1, PLAN_BASE, false}, {0, PLAN_BASE, false}};
+    struct rig *r = *state;
+
+    add_output(r, 1000, 0, IN);
+    add_output(r, 1180, 0, IN);
+    assert_int_equal(make(r, 6000, 4000, 1000000000), ERR_OK);
+    check_links(&r->plan, want, COUNT_OF(want));
+    assert_true(r->plan.keep_base);
 }
 
 static void one_output_streams_from_the_decoder(void **state)
@@ -240,7 +313,7 @@ static void one_output_streams_from_the_decoder(void **state)
     assert_int_equal(r->plan.n, 1);
     assert_false(r->plan.keep_base);
     assert_false(r->plan.outputs[0].kept);
-    assert_int_equal(r->plan.shrink, 2);
+    assert_int_equal(r->plan.least.width, 720);
 }
 
 static void equal_sizes_share_one_picture(void **state)
@@ -264,7 +337,7 @@ static void an_output_without_resize_takes_the_whole_source(void **state)
     add_output(r, 100, 100, CV);
     add_output(r, 0, 0, IN);
     assert_int_equal(make(r, 1000, 500, 1000000000), ERR_OK);
-    assert_int_equal(r->plan.shrink, 1);
+    assert_int_equal(r->plan.least.width, 1000);
     assert_int_equal(r->plan.outputs[0].index, 1);
     assert_false(r->plan.outputs[0].has_first);
     assert_int_equal(r->plan.outputs[0].first.out.width, 1000);
@@ -335,7 +408,13 @@ int main(void)
         cmocka_unit_test(no_side_is_ever_zero_and_a_cut_always_fits),
         cmocka_unit_test(gravity_says_where_the_inner_rectangle_lies),
         cmocka_unit_test(the_decoder_shrinks_as_far_as_the_target_allows),
+        cmocka_unit_test(a_scale_meets_both_sides_however_it_rounds),
+        cmocka_unit_test(a_scale_of_another_shape_leaves_enough),
         cmocka_unit_test_setup_teardown(five_widths_make_a_pyramid, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(high_fidelity_takes_pictures_twice_as_large, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(sizes_close_to_each_other_come_from_the_base, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(one_output_streams_from_the_decoder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(equal_sizes_share_one_picture, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_output_without_resize_takes_the_whole_source, set_up,

@@ -29,15 +29,22 @@ struct pages {
     int page, n;
 };
 
-static int load(VipsSource *src, enum image_format f, unsigned shrink, struct pages p,
+/* Only a JPEG is shrunk, by whole factors; only a WebP is scaled. */
+struct reduce {
+    int shrink;
+    double scale;
+};
+static const struct reduce whole = {1, 1};
+
+static int load(VipsSource *src, enum image_format f, struct reduce by, struct pages p,
                 VipsImage **ret)
 {
     switch (f) {
     case IMAGE_JPEG:
-        return vips_jpegload_source(src, ret, COMMON, "shrink", (int)shrink, NULL);
+        return vips_jpegload_source(src, ret, COMMON, "shrink", by.shrink, NULL);
     case IMAGE_WEBP:
-        return vips_webpload_source(src, ret, COMMON, "scale", 1.0 / shrink, "page", p.page,
-                                    "n", p.n, NULL);
+        return vips_webpload_source(src, ret, COMMON, "scale", by.scale, "page", p.page, "n",
+                                    p.n, NULL);
     case IMAGE_PNG:
         return vips_pngload_source(src, ret, COMMON, NULL);
     case IMAGE_GIF:
@@ -51,7 +58,7 @@ static int load(VipsSource *src, enum image_format f, unsigned shrink, struct pa
     return -1;
 }
 
-static enum err open_image(const struct decode *d, unsigned shrink, struct pages p,
+static enum err open_image(const struct decode *d, struct reduce by, struct pages p,
                            VipsImage **ret, struct fault *reterr)
 {
     VipsSource *src = vips_source_new_from_memory(d->file.ptr, d->file.len);
@@ -59,7 +66,7 @@ static enum err open_image(const struct decode *d, unsigned shrink, struct pages
 
     if (src == NULL)
         return vfault_take(reterr, ERR_NOMEM, "decode");
-    rc = load(src, d->format, shrink, p, ret);
+    rc = load(src, d->format, by, p, ret);
     g_object_unref(src);
     if (rc != 0)
         return vfault_take(reterr, ERR_MALFORMED, "decode");
@@ -83,7 +90,7 @@ static void read_header(struct decode *d)
 /* A file that has no such page is refused by its first, which all have. */
 static enum err open_page(struct decode *d, uint32_t page, struct fault *reterr)
 {
-    enum err e = open_image(d, 1, (struct pages){0, 1}, &d->header, reterr);
+    enum err e = open_image(d, whole, (struct pages){0, 1}, &d->header, reterr);
 
     if (e != ERR_OK)
         return e;
@@ -95,7 +102,7 @@ static enum err open_page(struct decode *d, uint32_t page, struct fault *reterr)
         return ERR_OK;
     vimage_drop(&d->header);
     d->page = (int)page;
-    e = open_image(d, 1, (struct pages){d->page, 1}, &d->header, reterr);
+    e = open_image(d, whole, (struct pages){d->page, 1}, &d->header, reterr);
     if (e == ERR_OK)
         read_header(d);
     return e;
@@ -247,14 +254,30 @@ static int normalise(struct decode *d, VipsImage **im)
     return is_plain(*im) ? 0 : convert(im, profile);
 }
 
-enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret, struct fault *reterr)
+/* A WebP that moves is put together from parts that lie at whole pixels: only halves keep them
+ * there. */
+static struct reduce reduce_to(const struct decode *d, struct plan_size least, bool moves)
+{
+    struct plan_size have = {d->width, d->height};
+    unsigned shrink = plan_shrink(have, least);
+
+    return (struct reduce){
+        .shrink = d->format == IMAGE_JPEG ? (int)shrink : 1,
+        .scale = d->format != IMAGE_WEBP ? 1
+                 : moves                 ? 1.0 / shrink
+                                         : plan_scale(have, least),
+    };
+}
+
+enum err decode_pixels(struct decode *d, struct plan_size least, VipsImage **ret,
+                       struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
-    bool can_shrink = d->format == IMAGE_JPEG || d->format == IMAGE_WEBP;
+    struct reduce by = reduce_to(d, least, false);
     enum err e = ERR_OK;
 
-    if (shrink > 1 && can_shrink) {
-        e = open_image(d, shrink, (struct pages){d->page, 1}, &im, reterr);
+    if (by.shrink > 1 || by.scale < 1) {
+        e = open_image(d, by, (struct pages){d->page, 1}, &im, reterr);
     } else {
         im = d->header;
         g_object_ref(im);
@@ -269,12 +292,11 @@ enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret, struc
     return ERR_OK;
 }
 
-enum err decode_frames(struct decode *d, unsigned shrink, VipsImage **ret, uint32_t *ret_height,
-                       struct fault *reterr)
+enum err decode_frames(struct decode *d, struct plan_size least, VipsImage **ret,
+                       uint32_t *ret_height, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
-    unsigned by = d->format == IMAGE_WEBP ? shrink : 1;
-    enum err e = open_image(d, by, (struct pages){0, -1}, &im, reterr);
+    enum err e = open_image(d, reduce_to(d, least, true), (struct pages){0, -1}, &im, reterr);
 
     if (e != ERR_OK)
         return e;

@@ -7,6 +7,7 @@
 #ifndef WORKER_RENDER_CHILD_DECODE_H
 #define WORKER_RENDER_CHILD_DECODE_H
 
+#include "worker/render/child/plan.h"
 #include "worker/render/child/probe.h"
 #include "worker/render/child/vimage.h"
 
@@ -26,12 +27,13 @@ struct decode {
 /* Probes, opens the header of that page and checks the limit: costs no pixels. */
 MUST_USE enum err decode_open(struct slice file, uint32_t page, uint64_t max_pixels,
                               struct decode *ret, struct fault *reterr);
-/* A lazy image, to be read once from top to bottom, 1/shrink of the size (JPEG and WebP;
- * the others give the full size). Once a decode. */
-MUST_USE enum err decode_pixels(struct decode *d, unsigned shrink, VipsImage **ret,
+/* A lazy image, to be read once from top to bottom. least, as stored: JPEG and WebP may come out
+ * smaller than they are, but no smaller than that, which costs less; the others give the full size.
+ * Once a decode. */
+MUST_USE enum err decode_pixels(struct decode *d, struct plan_size least, VipsImage **ret,
                                 struct fault *reterr);
-/* All frames, one below the other, in memory; each d->height / shrink high: *ret_height. */
-MUST_USE enum err decode_frames(struct decode *d, unsigned shrink, VipsImage **ret,
+/* All frames, one below the other, in memory; each *ret_height high. */
+MUST_USE enum err decode_frames(struct decode *d, struct plan_size least, VipsImage **ret,
                                 uint32_t *ret_height, struct fault *reterr);
 /* How a moving picture moves: milliseconds a frame (borrowed from the header; *ret_n may be 0), and
  * how often; 0: for ever. */

@@ -75,6 +75,29 @@ int ops_join_alpha(VipsImage **im, VipsImage **alpha)
     return 0;
 }
 
+int ops_drop_idle_alpha(VipsImage **im)
+{
+    VipsImage *alpha = NULL;
+    VipsImage *colours = *im;
+    double least = 0;
+    int rc;
+
+    if (!vips_image_hasalpha(*im))
+        return 0;
+    g_object_ref(colours);
+    rc = ops_split_alpha(&colours, &alpha);
+    if (rc == 0)
+        rc = vips_min(alpha, &least, NULL);
+    if (rc == 0 && least == 255)
+        rc = vimage_settle(&colours) ? 0 : -1;
+    if (rc == 0 && least == 255)
+        vimage_replace(im, colours);
+    else
+        vimage_drop(&colours);
+    vimage_drop(&alpha);
+    return rc;
+}
+
 /* --- colours ------------------------------------------------------------------------------- */
 
 static double over_white(uint8_t colour, uint8_t alpha)

@@ -199,17 +199,34 @@ struct plan_point plan_place(struct plan_size outer, struct plan_size inner,
 
 /* --- a whole order ------------------------------------------------------------------------- */
 
-unsigned plan_shrink(struct plan_size src, struct plan_size scaled, bool high)
+unsigned plan_shrink(struct plan_size src, struct plan_size least)
 {
-    double factor = fmin((double)src.width / scaled.width, (double)src.height / scaled.height);
+    double factor = fmin((double)src.width / least.width, (double)src.height / least.height);
     unsigned shrink;
 
-    if (high)
-        factor /= 2;
     shrink = factor >= 8 ? 8 : factor >= 4 ? 4 : factor >= 2 ? 2 : 1;
     if (shrink > 1 && factor < shrink + 1)
         shrink /= 2;
     return shrink;
+}
+
+double plan_scale(struct plan_size src, struct plan_size least)
+{
+    double from = fmax((least.width - 0.5) / src.width, (least.height - 0.5) / src.height);
+    double to = fmin((least.width + 0.5) / src.width, (least.height + 0.5) / src.height);
+    double exact = fmax((double)least.width / src.width, (double)least.height / src.height);
+
+    return fmin(from < to ? (from + to) / 2 : exact, 1);
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+struct plan_size plan_larger(struct plan_size a, struct plan_size b)
+{
+    return (struct plan_size){larger(a.width, b.width), larger(a.height, b.height)};
 }
 
 enum image_format plan_format(const struct image_output *o, enum image_format source)
@@ -315,28 +332,29 @@ static void insert_by_size(struct plan *p, const struct plan_output *o)
     p->outputs[at] = *o;
 }
 
-static bool serves(struct plan_size have, struct plan_size want)
+static bool serves(struct plan_size have, struct plan_size want, bool high)
 {
+    double times = high ? 2 : 1.2;
+
     if (have.width == want.width && have.height == want.height)
         return true;
     /* A pixel that rounding took must not send 400 x 267 back to the base when there is 800
      * x 533. */
-    return (uint64_t)have.width + 1 >= 2ull * want.width &&
-           (uint64_t)have.height + 1 >= 2ull * want.height;
+    return have.width + 1 >= times * want.width && have.height + 1 >= times * want.height;
 }
 
-static int find_source(const struct plan *p, size_t i)
+static int find_source(const struct plan *p, size_t i, bool high)
 {
     for (size_t j = i; j > 0; j--) {
         const struct plan_output *have = &p->outputs[j - 1];
 
-        if (!have->moves && serves(have->first.scaled, p->outputs[i].first.scaled))
+        if (!have->moves && serves(have->first.scaled, p->outputs[i].first.scaled, high))
             return (int)(j - 1);
     }
     return PLAN_BASE;
 }
 
-static void choose_sources(struct plan *p)
+static void choose_sources(struct plan *p, bool high)
 {
     size_t from_base = 0;
 
@@ -344,7 +362,7 @@ static void choose_sources(struct plan *p)
         struct plan_output *o = &p->outputs[i];
 
         if (!o->moves)
-            o->from = find_source(p, i);
+            o->from = find_source(p, i, high);
         if (o->from == PLAN_BASE)
             from_base++;
         else
@@ -354,18 +372,23 @@ static void choose_sources(struct plan *p)
     p->keep_base = from_base > 1 || p->moves;
 }
 
-/* The base must be large enough for every output that is made from it. */
-static unsigned choose_shrink(const struct plan *p, struct plan_size src, bool high)
+static struct plan_size twice(struct plan_size s)
 {
-    unsigned least = 8;
+    return (struct plan_size){2 * s.width, 2 * s.height};
+}
+
+/* The base must be large enough for every output that is made from it. */
+static struct plan_size least_base(const struct plan *p, bool high)
+{
+    struct plan_size least = {1, 1};
 
     for (size_t i = 0; i < p->n; i++) {
-        unsigned s = plan_shrink(src, p->outputs[i].first.scaled, high);
+        struct plan_size s = p->outputs[i].first.scaled;
 
-        if (p->outputs[i].from == PLAN_BASE && s < least)
-            least = s;
+        if (p->outputs[i].from == PLAN_BASE)
+            least = plan_larger(least, high ? twice(s) : s);
     }
-    return p->n == 0 ? 1 : least;
+    return least;
 }
 
 enum err plan_make(const struct spec_image *spec, const struct plan_source *source,
@@ -384,7 +407,7 @@ enum err plan_make(const struct spec_image *spec, const struct plan_source *sour
             return e;
         insert_by_size(ret, &first);
     }
-    choose_sources(ret);
-    ret->shrink = choose_shrink(ret, source->displayed, spec->high_fidelity);
+    choose_sources(ret, spec->high_fidelity);
+    ret->least = least_base(ret, spec->high_fidelity);
     return ERR_OK;
 }

@@ -16,10 +16,11 @@
  * Nothing grows unless `enlarge` asks for it.
  *
  * Outputs are made from large to small. Each takes the smallest picture that is made already
- * and is at least twice as large on both sides (or just as large), else the decoded source
- * ("base"): a small picture from a larger one is cheaper than from the source, and at twice
- * the size as good. The largest output also decides how far a JPEG or WebP is shrunk while
- * it is decoded; with high fidelity the decoder leaves at least twice the size.
+ * and is at least a fifth larger on both sides (or just as large), else the decoded source
+ * ("base"): a small picture from a larger one is cheaper than from the source. What that loses
+ * is measured in bench/README.md: a tenth of what JPEG of quality 80 takes away afterwards. The
+ * largest output from the base also says how small the decoder may leave a JPEG or WebP. High
+ * fidelity asks for twice the size of both.
  *
  * An output moves if its format can and the source does. Those are made frame by frame, each from
  * the base. */
@@ -52,9 +53,9 @@ struct plan_output {
 };
 #define PLAN_BASE (-1)
 struct plan {
-    unsigned shrink; /* of the decoder: 1, 2, 4 or 8 */
-    bool keep_base;  /* more than one output is made from the base, or frames are */
-    bool moves;      /* some output does */
+    struct plan_size least; /* the decoder may leave a smaller picture, but none below this */
+    bool keep_base;         /* more than one output is made from the base, or frames are */
+    bool moves;             /* some output does */
     size_t n;
     struct plan_output outputs[SPEC_IMAGE_OUTPUTS_MAX];
 };
@@ -64,9 +65,13 @@ void plan_resize(struct plan_size src, const struct image_op *op, struct plan_re
  * there is room. */
 struct plan_point plan_place(struct plan_size outer, struct plan_size inner,
                              const struct image_anchor *g);
-/* The largest of 8, 4, 2, 1 that leaves at least `scaled`; one step less where the shrunk
- * side would barely reach it, since decoders round; high: at least twice of it. */
-unsigned plan_shrink(struct plan_size src, struct plan_size scaled, bool high);
+/* The largest of 8, 4, 2, 1 that leaves at least that; one step less where the shrunk side would
+ * barely reach it, since decoders round. */
+unsigned plan_shrink(struct plan_size src, struct plan_size least);
+/* For a decoder that can leave any size: the factor, at most 1, that comes to just `least` on both
+ * sides however it rounds, or where the shapes differ to no less. */
+double plan_scale(struct plan_size src, struct plan_size least);
+struct plan_size plan_larger(struct plan_size a, struct plan_size b); /* side by side */
 
 struct plan_source {
     struct plan_size displayed; /* after orientation */

@@ -33,7 +33,7 @@ static enum err decode_back(const void *bytes, size_t len, struct fault *reterr)
 
     if (e != ERR_OK)
         return e;
-    e = decode_pixels(&d, 1, &im, reterr);
+    e = decode_pixels(&d, (struct plan_size){SIDE, SIDE}, &im, reterr);
     if (e == ERR_OK)
         e = ops_scale(im, &how, &small, reterr);
     decode_done(&d);

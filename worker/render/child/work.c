@@ -111,15 +111,20 @@ unsigned work_orientation(const struct work *w)
 
 /* --- what is laid over ---------------------------------------------------------------------- */
 
+/* From stored to displayed, and back. */
+static struct plan_size turn(struct plan_size s, unsigned orientation)
+{
+    return orientation >= 5 ? (struct plan_size){s.height, s.width} : s;
+}
+
 /* Right side up, RGB with alpha, in memory: several outputs may use it. */
 static enum err decode_mark(struct decode *d, VipsImage **ret, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
-    struct ops_scale how = {.to = {d->width, d->height}, .orientation = d->orientation};
-    enum err e = decode_pixels(d, 1, &im, reterr);
+    struct plan_size whole = {d->width, d->height};
+    struct ops_scale how = {.to = turn(whole, d->orientation), .orientation = d->orientation};
+    enum err e = decode_pixels(d, whole, &im, reterr);
 
-    if (how.orientation >= 5)
-        how.to = (struct plan_size){d->height, d->width};
     if (e == ERR_OK)
         e = ops_scale(im, &how, ret, reterr);
     if (e != ERR_OK)
@@ -177,14 +182,13 @@ static uint32_t count_frames(const struct work *w)
 
 static enum err plan_work(struct work *w, struct fault *reterr)
 {
-    struct plan_source source = {.displayed = {w->decode.width, w->decode.height},
+    struct plan_size stored = {w->decode.width, w->decode.height};
+    struct plan_source source = {.displayed = turn(stored, work_orientation(w)),
                                  .format = w->decode.format,
                                  .frames = count_frames(w),
                                  .output_pixels = w->order->output_pixels};
     enum err e;
 
-    if (work_orientation(w) >= 5)
-        source.displayed = (struct plan_size){w->decode.height, w->decode.width};
     w->displayed = source.displayed;
     e = plan_make(&w->spec, &source, &w->plan, reterr);
     if (e == ERR_OK && w->plan.moves && source.frames > w->order->frames)
@@ -195,20 +199,20 @@ static enum err plan_work(struct work *w, struct fault *reterr)
     return e;
 }
 
-/* The small picture of a description comes from the base, too. */
-static unsigned choose_shrink(const struct work *w)
+/* As stored. The small picture of a description comes from the base, too. */
+static struct plan_size least_base(const struct work *w)
 {
-    unsigned small = plan_shrink(w->displayed, work_small_size(w->displayed), false);
+    struct plan_size least = w->plan.least;
 
-    if (w->plan.n == 0)
-        return small;
-    return w->spec.describe && small < w->plan.shrink ? small : w->plan.shrink;
+    if (w->spec.describe)
+        least = plan_larger(least, work_small_size(w->displayed));
+    return turn(least, work_orientation(w));
 }
 
 /* The trap: a lazy image read by several outputs is decoded again for each. */
 static enum err settle_base(struct work *w, struct fault *reterr)
 {
-    if (!vimage_settle(&w->base))
+    if (!vimage_settle(&w->base) || ops_drop_idle_alpha(&w->base) != 0)
         return vfault_take(reterr, ERR_MALFORMED, "decode");
     work_end_phase(w);
     watch(w, w->base);
@@ -217,11 +221,12 @@ static enum err settle_base(struct work *w, struct fault *reterr)
 
 static enum err open_frames(struct work *w, struct fault *reterr)
 {
-    enum err e =
-        decode_frames(&w->decode, choose_shrink(w), &w->roll, &w->frame_height, reterr);
+    enum err e = decode_frames(&w->decode, least_base(w), &w->roll, &w->frame_height, reterr);
 
     if (e != ERR_OK)
         return e;
+    if (ops_drop_idle_alpha(&w->roll) != 0)
+        return vfault_take(reterr, ERR_MALFORMED, "frames");
     e = work_frame(w, 0, &w->base, reterr);
     work_end_phase(w);
     return e;
@@ -238,7 +243,7 @@ static enum err open_base(struct work *w, struct fault *reterr)
     w->decode.keep_profile = w->spec.keep_profile;
     if (w->plan.moves)
         return open_frames(w, reterr);
-    e = decode_pixels(&w->decode, choose_shrink(w), &w->base, reterr);
+    e = decode_pixels(&w->decode, least_base(w), &w->base, reterr);
     if (e != ERR_OK)
         return e;
     watch(w, w->base);
@@ -255,7 +260,7 @@ static enum err blame(struct work *w, struct fault *reterr)
     enum err e = decode_open(w->file, w->spec.page, w->order->pixels, &again, reterr);
 
     if (e == ERR_OK)
-        e = decode_pixels(&again, choose_shrink(w), &im, reterr);
+        e = decode_pixels(&again, least_base(w), &im, reterr);
     if (e == ERR_OK && !vimage_settle(&im))
         e = vfault_take(reterr, ERR_MALFORMED, "decode");
     decode_done(&again);

@@ -164,21 +164,6 @@ static size_t blob_len(VipsBlob *b)
 
 /* --- the smallest of several ---------------------------------------------------------------- */
 
-/* An alpha band that hides nothing only costs. */
-static enum err drop_idle_alpha(struct making *m, struct fault *reterr)
-{
-    VipsImage *alpha = NULL;
-    double least = 0;
-    int rc = ops_split_alpha(&m->im, &alpha);
-
-    if (rc == 0 && alpha != NULL)
-        rc = vips_min(alpha, &least, NULL);
-    if (rc == 0 && alpha != NULL && least < 255)
-        rc = ops_join_alpha(&m->im, &alpha);
-    vimage_drop(&alpha);
-    return rc == 0 ? ERR_OK : vfault_take(reterr, ERR_MALFORMED, "alpha");
-}
-
 static uint32_t candidates_of(const struct making *m)
 {
     bool alpha = vips_image_hasalpha(m->im);
@@ -232,11 +217,8 @@ static enum err smallest_of(struct making *m, VipsBlob **ret, struct fault *rete
     uint32_t set;
     enum err e = ERR_OK;
 
-    if (!vimage_settle(&m->im))
+    if (!vimage_settle(&m->im) || ops_drop_idle_alpha(&m->im) != 0)
         return vfault_take(reterr, ERR_MALFORMED, "decode");
-    e = drop_idle_alpha(m, reterr);
-    if (e == ERR_OK && !vimage_settle(&m->im))
-        e = vfault_take(reterr, ERR_MALFORMED, "decode");
     set = candidates_of(m);
     for (size_t i = 0; i < COUNT_OF(order) && e == ERR_OK; i++) {
         if ((set & 1u << order[i]) != 0)
