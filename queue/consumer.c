@@ -179,6 +179,7 @@ static void finish(struct consumer *c)
     uv_close((uv_handle_t *)&c->beat, on_handle_closed);
     uv_close((uv_handle_t *)&c->retry, on_handle_closed);
     uv_close((uv_handle_t *)&c->due, on_handle_closed);
+    uv_close((uv_handle_t *)&c->news, on_handle_closed);
     uv_close((uv_handle_t *)&c->turn, on_handle_closed);
 }
 
@@ -233,6 +234,7 @@ void consumer_close(struct consumer **c, consumer_closed_fn *on_closed, void *ar
     redis_sub_remove(&consumer->control);
     (void)uv_timer_stop(&consumer->beat);
     (void)uv_timer_stop(&consumer->retry);
+    (void)uv_timer_stop(&consumer->news);
     consumer_turn(consumer);
 }
 
@@ -329,9 +331,10 @@ static void init_handles(struct consumer *c, uv_loop_t *loop)
     must(uv_timer_init(loop, &c->beat) == 0);
     must(uv_timer_init(loop, &c->retry) == 0);
     must(uv_timer_init(loop, &c->due) == 0);
+    must(uv_timer_init(loop, &c->news) == 0);
     must(uv_idle_init(loop, &c->turn) == 0);
-    c->beat.data = c->retry.data = c->due.data = c->turn.data = c;
-    c->handles = 4;
+    c->beat.data = c->retry.data = c->due.data = c->news.data = c->turn.data = c;
+    c->handles = 5;
 }
 
 enum err consumer_new(uv_loop_t *loop, struct redis *redis, const struct consumer_options *opt,

@@ -110,7 +110,8 @@ struct consumer_look consumer_look(const struct consumer *c);
  * taken for that, too.) ERR_CANCELED: closed before it was certain. */
 MUST_USE enum err consumer_settle(struct consumer *c, const struct settlement *s, settle_fn *cb,
                                   void *arg);
-/* pct 0..100; note may be NULL (cut at 200). Best effort, at most the newest per job and loop turn is sent. */
+/* pct 0..100; note may be NULL (cut at 200). Best effort: the newest of each job is sent, all together, a
+ * tenth of a second after the first; of a job that is settled by then nothing is. */
 void consumer_progress(struct consumer *c, const struct uuid *id, uint32_t attempt,
                        unsigned pct, const char *note);
 /* Whether Redis has said, within the length of the lease, that the lease stands. */

@@ -155,6 +155,8 @@ void held_ids(const struct held *h, struct slice *dst)
 void held_line_add(struct held *h, struct held_job *job)
 {
     must(job->state != HELD_IN_LINE);
+    if (job->has_news)
+        leave_news(h, job);
     job->state = HELD_IN_LINE;
     *h->line_end = job;
     h->line_end = &job->next_line;

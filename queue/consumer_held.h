@@ -52,7 +52,8 @@ struct held_job *held_any(const struct held *h);
 /* Writes the ids one behind the other. */
 void held_ids(const struct held *h, struct slice *dst);
 
-void held_line_add(struct held *h, struct held_job *job); /* -> in line */
+/* -> in line. Its progress is news no longer. */
+void held_line_add(struct held *h, struct held_job *job);
 struct held_job *held_line_take(struct held *h);          /* -> sent; NULL: the line is empty */
 void held_news_add(struct held *h, struct held_job *job); /* does nothing if it is there */
 struct held_job *held_news_take(struct held *h);

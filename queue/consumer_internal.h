@@ -49,7 +49,7 @@ struct consumer {
     struct buf info;                        /* who this is, for the workers hash */
     uint32_t beat_ms, lease_ms;
 
-    uv_timer_t beat, retry, due;
+    uv_timer_t beat, retry, due, news;
     uv_idle_t turn; /* active while something is to be sent in this loop turn */
     unsigned handles;
     size_t calls; /* in flight */
@@ -146,8 +146,9 @@ void consumer_ask_missed(struct consumer *c);
 
 /* --- consumer_settle.c --- */
 
-/* Sends what waits in the lines. */
+/* Sends the settlements that wait in line. */
 void consumer_flush(struct consumer *c);
+void consumer_on_news(uv_timer_t *t);
 /* Ends every settlement that is not certain with e, and forgets every held job. */
 void consumer_drop_held(struct consumer *c, enum err e);
 

@@ -5,6 +5,7 @@
 
 #define SETTLE_FIELDS 5 /* id, attempt, kind, delay, error */
 #define NEWS_FIELDS   4 /* id, attempt, progress, note */
+#define NEWS_MS       100
 #define NUMBER_SIZE   24
 
 /* What settle.lua says of a job that it left alone. */
@@ -219,7 +220,7 @@ static bool can_send(const struct consumer *c)
     return c->registered && redis_is_up(c->redis);
 }
 
-static void flush_line(struct consumer *c)
+void consumer_flush(struct consumer *c)
 {
     while (c->held.line != NULL && can_send(c)) {
         struct settle_call *call = calloc(1, sizeof *call);
@@ -276,7 +277,8 @@ void consumer_progress(struct consumer *c, const struct uuid *id, uint32_t attem
     if (job->note_len > 0)
         memcpy(job->note, text.ptr, job->note_len);
     held_news_add(&c->held, job);
-    consumer_turn(c);
+    if (!uv_is_active((uv_handle_t *)&c->news))
+        (void)uv_timer_start(&c->news, consumer_on_news, NEWS_MS, 0);
 }
 
 /* id and attempt lie in text; percent and note in scratch, one behind the other. */
@@ -316,9 +318,13 @@ static void send_news(struct consumer *c)
     consumer_try(c, QUEUE_PROGRESS, args, 1 + NEWS_FIELDS * n);
 }
 
-void consumer_flush(struct consumer *c)
+/* Most jobs end before there is anything to be seen: they cost no call. */
+void consumer_on_news(uv_timer_t *t)
 {
+    struct consumer *c = consumer_of(t->data);
+
     while (c->held.news != NULL && can_send(c))
         send_news(c);
-    flush_line(c);
+    if (c->held.news != NULL)
+        (void)uv_timer_start(&c->news, consumer_on_news, NEWS_MS, 0);
 }

@@ -243,6 +243,35 @@ static void progress_is_seen_while_the_job_runs(void **state)
     world_done(&w);
 }
 
+static void progress_of_a_job_that_ends_soon_costs_no_call(void **state)
+{
+    struct world w;
+    struct eater e = {0};
+    struct taken t = {0};
+    struct settled s = {0};
+    redisReply *r;
+
+    (void)state;
+    begin(&w);
+    world_eater(&w, &e, (struct eater_options){.room = 2, .beat_ms = 3600000});
+    for (unsigned n = 0; n < 2; n++)
+        PUT(&w, &t, .number = n);
+    turn_until_claims(&w, &e, 2);
+    assert_int_equal(settle_seen(&e, 0, SETTLE_DONE, &s), ERR_OK);
+    turn_until_count(&w, &s.calls, 1);
+    breathe(&w);
+    RUN("CONFIG RESETSTAT");
+    consumer_progress(e.c, &e.seen[1].id, e.seen[1].attempt, 50, "half");
+    breathe(&w);
+    consumer_progress(e.c, &e.seen[1].id, e.seen[1].attempt, 100, "storing");
+    assert_int_equal(settle_seen(&e, 1, SETTLE_DONE, &s), ERR_OK);
+    turn_until_count(&w, &s.calls, 2);
+    r = ask("INFO commandstats");
+    assert_non_null(strstr(r->str, "cmdstat_evalsha:calls=1,"));
+    freeReplyObject(r);
+    world_done(&w);
+}
+
 static void a_token_that_cannot_be_used_goes_to_another(void **state)
 {
     struct world w;
@@ -444,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup(a_job_that_is_not_ours_any_more_settles_as_stale, flush),
         cmocka_unit_test_setup(settlements_of_one_turn_share_calls, flush),
         cmocka_unit_test_setup(progress_is_seen_while_the_job_runs, flush),
+        cmocka_unit_test_setup(progress_of_a_job_that_ends_soon_costs_no_call, flush),
         cmocka_unit_test_setup(a_token_that_cannot_be_used_goes_to_another, flush),
         cmocka_unit_test_setup(a_consumer_claims_no_more_than_its_owner_allows, flush),
         cmocka_unit_test_setup(a_token_that_may_not_be_used_goes_to_another, flush),
