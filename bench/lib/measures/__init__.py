@@ -104,5 +104,9 @@ def present(contenders):
     return {name: say_absent(peer.absent()) if peer.absent() else run for name, (peer, run) in contenders.items()}
 
 
+def cpu_note_ms(used, jobs):
+    return "CPU an image: " + ", ".join(f"{k} {1e3 * v / jobs:.1f} ms" for k, v in used.items())
+
+
 def cpu_note(used, jobs):
     return "CPU a job: " + ", ".join(f"{k} {1e6 * v / jobs:.1f} µs" for k, v in used.items()) if jobs else ""

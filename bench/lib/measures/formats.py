@@ -4,7 +4,7 @@ import os
 
 from lib import settings as sizes
 from lib.measures import present, rounds
-from lib.measures.images import ours, sharp, source, tell
+from lib.measures.images import ours, sharp, sharp_alone, source, tell
 from lib.peers.bullmq import BullMQ
 from lib.peers.millrace import Millrace
 
@@ -41,10 +41,11 @@ def run(bed, settings, report):
     me, peer = Millrace(bed), BullMQ(bed, processes=os.cpu_count(), concurrency=1)
     for what, suffix, form, save, share in CASES:
         path, n = made(bed, suffix), max(2, int(settings.images * share))
+        how = {"FORMAT": form, "QUALITY": save.get("quality", ""), "EFFORT": save.get("effort", "")}
         widths = [sizes.FRAME[0] // 2 if form == "gif" else sizes.WIDTH]
         report.section(f"{TITLE}: {what}", NOTE if what == CASES[0][0] else "")
         tell(report, rounds(settings.rounds, present({
             "Millrace": (me, lambda p=path, w=widths, f=form, s=save, n=n: ours(bed, n, p, w, f, **s)),
-            "BullMQ + sharp": (peer, lambda p=path, w=widths, f=form, s=save, n=n: sharp(
-                bed, n, peer, p, w, FORMAT=f, QUALITY=s.get("quality", ""), EFFORT=s.get("effort", ""))),
+            "sharp alone": (peer, lambda p=path, w=widths, h=how, n=n: sharp_alone(bed, n, peer, p, w, **h)),
+            "BullMQ + sharp": (peer, lambda p=path, w=widths, h=how, n=n: sharp(bed, n, peer, p, w, **h)),
         })), {})

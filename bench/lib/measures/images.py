@@ -5,8 +5,8 @@ import os
 import re
 
 from lib import httpload, settings as sizes
-from lib.children import peak_of
-from lib.measures import Drain, part, present, rounds
+from lib.children import CpuMeter, peak_of
+from lib.measures import Drain, cpu_note_ms, part, present, rounds
 from lib.peers.bullmq import BullMQ
 from lib.peers.millrace import Millrace
 from lib.report import Aim
@@ -14,7 +14,8 @@ from stack import StackError
 
 TITLE = "Images"
 NOTE = (f"Images a second, all cores; a JPEG of {sizes.IMAGE[0]} × {sizes.IMAGE[1]}, outputs as JPEG of quality 80. Millrace decodes once for all widths, "
-        "in a sandbox, and writes outputs and rows durably; sharp and the bare loop only write files.")
+        "in a sandbox, and writes outputs and rows durably; sharp and the bare loop only write files. CPU: from when a fifth is done; workers with "
+        "all that they start.")
 
 
 def source(bed):
@@ -41,43 +42,62 @@ class Images(Millrace):
         return self.bed.redis.hlen("mr:{image}:state")
 
 
+class Watched:
+    """A queue run empty by processes that start() gives: images a second, processor time, memory at its largest."""
+
+    def __init__(self, bed, left, start):
+        self.meter, processes = None, []
+        with Drain(left, on_warm=lambda: self.look(bed, processes)) as drain:
+            processes += start()
+            self.rate, counted = drain.rate()
+        self.memory = sum(peak_of(p.pid) for p in processes)
+        self.cpu = cpu_note_ms(self.meter.used(), counted) + "; " if self.meter else ""
+
+    def look(self, bed, processes):
+        self.meter = CpuMeter(workers=[p.pid for p in processes], Redis=bed.redis_pid, PostgreSQL=bed.pg_pid)
+
+    def outcome(self, more=""):
+        return {"rate": self.rate, "note": f"{more}{self.cpu}at most {self.memory / 2**20:.0f} MiB"}
+
+
 def ours(bed, n, *what, **save):
     peer = Images(bed, *what, **save)
     with bed.fresh("always"):
         peer.meet()
         peer.fill(n)
-        with Drain(peer.left) as drain:
-            peer.start_workers(PATH_ROOTS=bed.dir)
-            rate, _ = drain.rate()
+        run = Watched(bed, peer.left, lambda: peer.start_workers(PATH_ROOTS=bed.dir))
         if bed.rows("select count(*) from jobs where type = 'image' and state <> 5")[0][0]:
             raise StackError(f"images failed: {bed.rows('select error_text from jobs where state <> 5 limit 1')}")
         cpu = bed.rows("select avg((result->>'cpu_ms')::float) from jobs where type = 'image'")[0][0]
-        memory = sum(peak_of(w.pid) for w in bed.stack.workers.values())
-        return {"rate": rate, "note": f"renderer {cpu:.1f} ms CPU a job; at most {memory / 2**20:.0f} MiB"}
+        return run.outcome(f"renderer {cpu:.1f} ms CPU a job; ")
 
 
 def sharp(bed, n, peer, path, widths, **how):
     with bed.fresh("always"):
         peer.fill(n, SOURCE=path, WIDTHS=",".join(map(str, widths)))
-        with Drain(peer.left) as drain:
-            processes = peer.start_workers("image", **how)
-            rate, _ = drain.rate()
-        memory = sum(peak_of(p.pid) for p in processes)
-        return {"rate": rate, "note": f"at most {memory / 2**20:.0f} MiB"}
+        return Watched(bed, peer.left, lambda: peer.start_workers("image", **how)).outcome()
+
+
+def told(p):
+    if p.wait(600) != 0:
+        raise StackError(f"{p.name}: {p.log.read_text()[-200:]}")
+    return [float(x) for x in re.search(r"images/s ([\d.]+) cpu_ms ([\d.]+)", p.log.read_text()).groups()]
+
+
+def alone(start):
+    """One process a core, each by itself: their rates add up."""
+    found = [told(p) for p in [start(i) for i in range(os.cpu_count())]]
+    return {"rate": sum(rate for rate, _ in found), "note": f"CPU an image: {sum(cpu for _, cpu in found) / len(found):.1f} ms"}
 
 
 def bare(bed, n):
-    """One process a core, each by itself: their rates add up."""
-    each = max(1, n // os.cpu_count())
-    with bed.fresh("off"):
-        argv = [str(bed.build / "bare_loop"), str(source(bed)), str(each), str(sizes.WIDTH)]
-        ps = [bed.children.start("bare-loop", [*argv, str(bed.dir / f"bare-{i}.jpg")]) for i in range(os.cpu_count())]
-        rates = []
-        for p in ps:
-            if p.wait(600) != 0:
-                raise StackError(f"bare_loop: {p.log.read_text()[-200:]}")
-            rates.append(float(re.search(r"images/s ([\d.]+)", p.log.read_text()).group(1)))
-        return {"rate": sum(rates), "note": ""}
+    argv = [str(bed.build / "bare_loop"), str(source(bed)), str(max(1, n // os.cpu_count())), str(sizes.WIDTH)]
+    return alone(lambda i: bed.children.start("bare-loop", [*argv, str(bed.dir / f"bare-{i}.jpg")]))
+
+
+def sharp_alone(bed, n, peer, path, widths, **how):
+    more = {"N": max(1, n // os.cpu_count()), "SOURCE": path, "WIDTHS": ",".join(map(str, widths)), **how}
+    return alone(lambda i: peer.start("sharp", ready="", **more))
 
 
 def tell(report, found, aims):
@@ -97,6 +117,7 @@ def run(bed, settings, report):
     found = rounds(settings.rounds, present({
         "Millrace": (me, lambda: ours(bed, n, path, one)),
         "bare loop over the same libvips": (me, lambda: bare(bed, n)),
+        "sharp alone, a process a core": (spread, lambda: sharp_alone(bed, n, spread, path, one)),
         "BullMQ + sharp, one process": (single, lambda: sharp(bed, n, single, path, one)),
         "BullMQ + sharp, a process a core": (spread, lambda: sharp(bed, n, spread, path, one)),
     }))
@@ -106,6 +127,7 @@ def run(bed, settings, report):
     n = max(2, n // 4)
     found = rounds(settings.rounds, present({
         "Millrace": (me, lambda: ours(bed, n, path, many)),
+        "sharp alone, a pipeline a width": (spread, lambda: sharp_alone(bed, n, spread, path, many)),
         "BullMQ + sharp, a pipeline a width": (spread, lambda: sharp(bed, n, spread, path, many)),
         "BullMQ + sharp, each from the next larger": (spread, lambda: sharp(bed, n, spread, path, many, HOW="chain")),
     }))

@@ -28,8 +28,8 @@ class BullMQ(Peer):
     def run(self, program, **more):
         return self.bed.children.run(f"bullmq-{program}", ["node", str(HERE / f"{program}.mjs")], env=self.env(**more))
 
-    def start(self, program, **more):
-        return self.bed.children.start(f"bullmq-{program}", ["node", str(HERE / f"{program}.mjs")], env=self.env(**more), ready="ready\n")
+    def start(self, program, ready="ready\n", **more):
+        return self.bed.children.start(f"bullmq-{program}", ["node", str(HERE / f"{program}.mjs")], env=self.env(**more), ready=ready)
 
     def fill(self, n, **more):
         return took_s(self.run("fill", N=n, **{"PAYLOAD": settings.payload(), **more}))

@@ -75,27 +75,29 @@ int ops_join_alpha(VipsImage **im, VipsImage **alpha)
     return 0;
 }
 
+static bool is_opaque(VipsImage *im)
+{
+    const VipsPel *pixel = VIPS_IMAGE_ADDR(im, 0, 0);
+    size_t n = (size_t)im->Xsize * (size_t)im->Ysize;
+    size_t step = (size_t)im->Bands;
+
+    for (size_t i = 0; i < n; i++) {
+        if (pixel[i * step + step - 1] != 255)
+            return false;
+    }
+    return true;
+}
+
 int ops_drop_idle_alpha(VipsImage **im)
 {
-    VipsImage *alpha = NULL;
-    VipsImage *colours = *im;
-    double least = 0;
-    int rc;
+    VipsImage *colours = NULL;
 
-    if (!vips_image_hasalpha(*im))
+    if (!vips_image_hasalpha(*im) || (*im)->BandFmt != VIPS_FORMAT_UCHAR || !is_opaque(*im))
         return 0;
-    g_object_ref(colours);
-    rc = ops_split_alpha(&colours, &alpha);
-    if (rc == 0)
-        rc = vips_min(alpha, &least, NULL);
-    if (rc == 0 && least == 255)
-        rc = vimage_settle(&colours) ? 0 : -1;
-    if (rc == 0 && least == 255)
-        vimage_replace(im, colours);
-    else
-        vimage_drop(&colours);
-    vimage_drop(&alpha);
-    return rc;
+    if (vips_extract_band(*im, &colours, 0, "n", (*im)->Bands - 1, NULL) != 0)
+        return -1;
+    vimage_replace(im, colours);
+    return 0;
 }
 
 /* --- colours ------------------------------------------------------------------------------- */

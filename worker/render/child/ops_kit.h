@@ -18,7 +18,8 @@ int ops_to_rgb(VipsImage **im);
 /* Takes the alpha band away; *ret is it, or NULL. Put back by ops_join_alpha, which drops it. */
 int ops_split_alpha(VipsImage **im, VipsImage **ret);
 int ops_join_alpha(VipsImage **im, VipsImage **alpha);
-/* An alpha band that hides nothing only costs. Of a picture in memory, which it stays. */
+/* An alpha band that hides nothing only costs. Of a picture in memory (vimage_settle); what is left is
+ * read from there. */
 int ops_drop_idle_alpha(VipsImage **im);
 /* Back to 8 bits. */
 int ops_to_bytes(VipsImage **im);
