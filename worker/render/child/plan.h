@@ -17,10 +17,9 @@
  *
  * Outputs are made from large to small. Each takes the smallest picture that is made already
  * and is at least a fifth larger on both sides (or just as large), else the decoded source
- * ("base"): a small picture from a larger one is cheaper than from the source. What that loses
- * is measured in bench/README.md: a tenth of what JPEG of quality 80 takes away afterwards. The
- * largest output from the base also says how small the decoder may leave a JPEG or WebP. High
- * fidelity asks for twice the size of both.
+ * ("base"): a small picture from a larger one is cheaper than from the source, and as good
+ * (docs/decisions/0014). The largest output from the base also says how small the decoder may
+ * leave a JPEG or WebP. High fidelity asks for twice the size of both.
  *
  * An output moves if its format can and the source does. Those are made frame by frame, each from
  * the base. */
