@@ -22,6 +22,8 @@ static struct lane_load load_of(const struct daemon *d)
 {
     return (struct lane_load){.rendering = d->rendering,
                               .renderers = render_pool_size(d->sv.pool),
+                              .slow = render_pool_slow(d->sv.pool),
+                              .slow_waiting = d->sv.opt->slow_waiting,
                               .closed =
                                   d->draining || !d->schema_ok ||
                                   !ledger_has_room(d->sv.ledger, daemon_held(d) + ROOM_AHEAD)};

@@ -6,10 +6,17 @@
 
 #define SLOTS_MAX 10000
 
+static size_t uncounted(const struct lane_load *load)
+{
+    size_t most = load->renderers + load->slow_waiting;
+
+    return load->slow < most ? load->slow : most;
+}
+
 size_t lane_room(const struct lane *lane, const struct lane_load *load)
 {
     size_t room = lane->slots > lane->held ? lane->slots - lane->held : 0;
-    size_t bound = load->renderers + (load->renderers + 1) / 2;
+    size_t bound = load->renderers + (load->renderers + 1) / 2 + uncounted(load);
 
     if (load->closed)
         return 0;

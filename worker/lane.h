@@ -3,7 +3,8 @@
  * A lane claims what its own slots leave free. Jobs that need a renderer are few at a time
  * whatever the slots say: a lane that has ever brought one (or whose queue is the image type's own)
  * is also bound by the renderers: three jobs for two of them, so that none stands idle while a
- * result is stored, and no other worker's share is hoarded. */
+ * result is stored, and no other worker's share is hoarded. Jobs that are known to be slow do not
+ * count, up to the renderers' number and slow_waiting: there must be room to find quick ones. */
 #ifndef WORKER_LANE_H
 #define WORKER_LANE_H
 
@@ -32,7 +33,9 @@ struct lane {
 struct lane_load {
     bool closed; /* draining, wrong schema, results held back: nothing more is claimed */
     size_t renderers;
-    size_t rendering; /* jobs that hold or wait for a renderer, over all lanes */
+    size_t rendering;    /* jobs that hold or wait for a renderer, over all lanes */
+    size_t slow;         /* of these, known to be slow */
+    size_t slow_waiting; /* the option */
 };
 
 size_t lane_room(const struct lane *lane, const struct lane_load *load);

@@ -22,6 +22,8 @@ static const struct cfg_key keys[] = {
     {"RENDER_CPU",      CFG_MS,    AT(render_cpu_ms),  "2m",     "1s", "1h", 0, "processor time that one image order may take, in whole seconds"},
     {"RENDER_FONTS",    CFG_TEXT,  AT(render_fonts),   NULL,     NULL, NULL, 0, "a directory of fonts for text, beside the system's"},
     {"RENDER_MEMORY",   CFG_BYTES, AT(render_memory),  "2g",     "256m", "256g", 0, "address space a renderer may use"},
+    {"SLOW_COST",       CFG_MS,    AT(slow_ms),        "500ms",  "0ms", "1h", 0, "predicted processor time from which an image counts as slow: quick ones do not wait behind it; 0: none does"},
+    {"SLOW_WAITING",    CFG_COUNT, AT(slow_waiting),   "8",      "0",  "10000", 0, "slow images that may wait here for a renderer while quick ones are taken from the queue"},
     {"SOURCE_BYTES",    CFG_BYTES, AT(source_bytes),   "64m",    "1k", "4g", 0, "largest source file"},
     {"SOURCE_TIMEOUT",  CFG_MS,    AT(source_timeout_ms), "30s", "100ms", "1h", 0, "longest time a source by URL may take, redirects included"},
     {"SOURCE_FETCHES",  CFG_COUNT, AT(source_fetches), "16",     "0",  "10000", 0, "sources by URL under way at once for which no renderer is kept free; further ones hold one each"},

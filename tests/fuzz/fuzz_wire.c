@@ -17,6 +17,9 @@ static void write_again(const struct wire_msg *m, struct buf *out)
     case WIRE_ORDER:
         wire_add_order(out, &m->u.order);
         break;
+    case WIRE_SLOW:
+        wire_add_slow(out, &m->u.slow);
+        break;
     case WIRE_PROGRESS:
         wire_add_progress(out, &m->u.progress);
         break;
@@ -36,6 +39,7 @@ static bool same(const struct wire_msg *a, const struct wire_msg *b)
     if (a->kind == WIRE_ORDER)
         return a->u.order.id == b->u.order.id && a->u.order.pixels == b->u.order.pixels &&
                a->u.order.output_pixels == b->u.order.output_pixels &&
+               a->u.order.slow_us == b->u.order.slow_us && a->u.order.wide == b->u.order.wide &&
                slice_eq(a->u.order.args, b->u.order.args);
     if (a->kind == WIRE_REPORT && a->u.report.err != ERR_OK)
         return a->u.report.err == b->u.report.err &&

@@ -67,6 +67,16 @@ static UNUSED_OK void no_progress(void *arg, unsigned pct)
     (void)pct;
 }
 
+static UNUSED_OK void never_slow(void *arg, uint64_t us)
+{
+    (void)arg;
+    (void)us;
+    fail_msg("nobody asked what it costs");
+}
+
+static UNUSED_OK const struct work_events no_events = {.on_progress = no_progress,
+                                                       .on_slow = never_slow};
+
 /* json: the args. The source is what stands in in/source. */
 static UNUSED_OK enum err run_order(const char *json, struct wire_report *ret)
 {
@@ -76,7 +86,7 @@ static UNUSED_OK enum err run_order(const char *json, struct wire_report *ret)
 
     json_pack(json, &args);
     order.args = buf_slice(&args);
-    work_run(&order, no_progress, NULL, ret);
+    work_run(&order, &no_events, ret);
     buf_done(&args);
     assert_int_equal(ret->id, 7);
     return ret->err;

@@ -134,6 +134,29 @@ static void a_lane_claims_what_its_slots_and_the_renderers_leave(void **state)
     }
 }
 
+static void slow_pictures_leave_room_for_quick_ones(void **state)
+{
+    static const struct {
+        size_t held, slow, waiting, want;
+    } table[] = {
+        {2, 1, 0, 2},                   /* one of two is slow */
+        {3, 3, 0, 2},                   /* all are, and two renderers could do them */
+        {3, 3, 8, 3},                   /* more slow ones may wait */
+        {10, 10, 8, 3}, {13, 13, 8, 0}, /* no more of them */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct lane lane = {.slots = 256, .held = table[i].held, .pixels = true};
+        struct lane_load load = {.renderers = 2,
+                                 .rendering = table[i].held,
+                                 .slow = table[i].slow,
+                                 .slow_waiting = table[i].waiting};
+
+        assert_int_equal(lane_room(&lane, &load), table[i].want);
+    }
+}
+
 static void slots_leave_the_list_in_any_order(void **state)
 {
     static const unsigned orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}};
@@ -165,6 +188,7 @@ int main(void)
         cmocka_unit_test(what_names_no_queue_is_told),
         cmocka_unit_test(queues_may_be_many_but_not_too_many),
         cmocka_unit_test(a_lane_claims_what_its_slots_and_the_renderers_leave),
+        cmocka_unit_test(slow_pictures_leave_room_for_quick_ones),
         cmocka_unit_test(slots_leave_the_list_in_any_order),
     };
 

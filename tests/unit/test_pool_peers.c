@@ -65,6 +65,14 @@ static void put_script(struct rig *r, const char *body)
     assert_int_equal(chmod(r->program, 0700), 0);
 }
 
+static void put_slow(const struct rig *r, const char *name)
+{
+    struct buf b = {0};
+
+    wire_add_slow(&b, &(struct wire_slow){.id = 1, .us = 1000});
+    put_frame(r, name, &b);
+}
+
 static int set_up(void **state)
 {
     int rc = rig_set_up(state);
@@ -75,6 +83,7 @@ static int set_up(void **state)
     put_hello(r, "hello", WIRE_VERSION);
     put_hello(r, "hello9", 9);
     put_report(r, "good", &m);
+    put_slow(r, "slow");
     m.id = 2;
     put_report(r, "other_id", &m);
     m = good_report();
@@ -109,7 +118,7 @@ static int set_up(void **state)
 #define OUTPUT "printf '\\377\\330\\377' > out/0; "
 #define LIVE   "; exec /bin/cat <&0 >/dev/null"
 
-static const struct {
+static const struct lie {
     const char *body;
     enum err want;
     const char *text;
@@ -126,6 +135,7 @@ static const struct {
      "4294967295 x 4294967295 pixels"},
     {"say hello; await; " OUTPUT "say other_id" LIVE, ERR_CRASHED, "out of turn"},
     {"say hello; await; say hello" LIVE, ERR_CRASHED, "out of turn"},
+    {"say hello; await; say slow" LIVE, ERR_CRASHED, "out of turn"}, /* nobody asked */
     {"say hello; await; say verdict" LIVE, ERR_INTERNAL, "let me decide"},
     {"say hello; await; printf abc > out/0; say good" LIVE, ERR_CRASHED,
      "output 0 is not jpeg"},
@@ -152,24 +162,36 @@ static const struct {
      "exited with status 6"},
 };
 
+static void check_lie(struct rig *r, const struct lie *lie, uint64_t slow_us)
+{
+    struct ended d;
+
+    put_script(r, lie->body);
+    r->closed = false;
+    rig_open(r, (struct render_pool_options){.slow_us = slow_us});
+    give_order(r, &d, SMALL, TIMEOUT);
+    wait_for(&d);
+    if (d.err != lie->want || strstr(d.why.text, lie->text) == NULL)
+        fail_msg("\"%s\": %s \"%s\"", lie->body, err_name(d.err), d.why.text);
+    drop(&d);
+    rig_close(r);
+}
+
 static void no_lie_of_a_renderer_is_believed(void **state)
 {
-    struct rig *r = *state;
+    for (size_t i = 0; i < COUNT_OF(lies); i++)
+        check_lie(*state, &lies[i], 0);
+}
 
-    for (size_t i = 0; i < COUNT_OF(lies); i++) {
-        struct ended d;
+static void what_is_slow_is_said_once(void **state)
+{
+    static const struct lie rows[] = {
+        {"say hello; await; say slow; " OUTPUT "say good" LIVE, ERR_OK, ""},
+        {"say hello; await; say slow; say slow" LIVE, ERR_CRASHED, "out of turn"},
+    };
 
-        put_script(r, lies[i].body);
-        r->closed = false;
-        rig_open(r, (struct render_pool_options){0});
-        give_order(r, &d, SMALL, TIMEOUT);
-        wait_for(&d);
-        if (d.err != lies[i].want || strstr(d.why.text, lies[i].text) == NULL)
-            fail_msg("row %zu, \"%s\": %s \"%s\"", i, lies[i].body, err_name(d.err),
-                     d.why.text);
-        drop(&d);
-        rig_close(r);
-    }
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_lie(*state, &rows[i], 1);
 }
 
 /* --- renderers that do not start
@@ -257,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(no_lie_of_a_renderer_is_believed),
+        TEST(what_is_slow_is_said_once),
         TEST(orders_are_given_back_when_no_renderer_starts),
         TEST(a_program_that_is_missing_is_named),
         TEST(a_renderer_that_is_mended_is_taken_up_again),

@@ -181,21 +181,21 @@ static void frames_are_limited(void **state)
     write_file(WORK_SOURCE, b);
     json_pack("{'source': {'path': 'x'}, 'outputs': [{'name': 'a'}]}", &args);
     order.args = buf_slice(&args);
-    work_run(&order, no_progress, NULL, &r);
+    work_run(&order, &no_events, &r);
     assert_int_equal(r.err, ERR_TOO_BIG);
     assert_string_equal(r.text, "the source has 3 frames, the limit is 2 (SOURCE_FRAMES)");
     order.frames = 3;
-    work_run(&order, no_progress, NULL, &r);
+    work_run(&order, &no_events, &r);
     assert_int_equal(r.err, ERR_OK);
     order.output_pixels = 3599; /* 40 x 30 x 3 */
-    work_run(&order, no_progress, NULL, &r);
+    work_run(&order, &no_events, &r);
     assert_int_equal(r.err, ERR_TOO_BIG);
     buf_done(&args);
     /* A still one is not asked how many it has. */
     json_pack("{'source': {'path': 'x'}, 'outputs': [{'name': 'a', 'format': 'png'}]}", &args);
     order.args = buf_slice(&args);
     order.frames = 1;
-    work_run(&order, no_progress, NULL, &r);
+    work_run(&order, &no_events, &r);
     assert_int_equal(r.err, ERR_OK);
     buf_done(&args);
     bytes_free(b);

@@ -40,8 +40,12 @@ static void hello_is_read_as_written(void **state)
 
 static void order_is_read_as_written(void **state)
 {
-    struct wire_order m = {
-        .id = UINT64_MAX, .pixels = 1, .output_pixels = 2, .args = SLICE_LIT("\x80")};
+    struct wire_order m = {.id = UINT64_MAX,
+                           .pixels = 1,
+                           .output_pixels = 2,
+                           .slow_us = 3,
+                           .wide = true,
+                           .args = SLICE_LIT("\x80")};
     struct buf b = {0};
     struct wire_msg got;
     (void)state;
@@ -52,7 +56,23 @@ static void order_is_read_as_written(void **state)
     assert_true(got.u.order.id == UINT64_MAX);
     assert_int_equal(got.u.order.pixels, 1);
     assert_int_equal(got.u.order.output_pixels, 2);
+    assert_int_equal(got.u.order.slow_us, 3);
+    assert_true(got.u.order.wide);
     assert_true(slice_is(got.u.order.args, "\x80"));
+    buf_done(&b);
+}
+
+static void what_is_slow_is_read_as_written(void **state)
+{
+    struct buf b = {0};
+    struct wire_msg got;
+    (void)state;
+
+    wire_add_slow(&b, &(struct wire_slow){.id = 9, .us = UINT64_MAX});
+    assert_int_equal(read_back(&b, &got), ERR_OK);
+    assert_int_equal(got.kind, WIRE_SLOW);
+    assert_int_equal(got.u.slow.id, 9);
+    assert_true(got.u.slow.us == UINT64_MAX);
     buf_done(&b);
 }
 
@@ -349,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hello_is_read_as_written),
         cmocka_unit_test(order_is_read_as_written),
+        cmocka_unit_test(what_is_slow_is_read_as_written),
         cmocka_unit_test(the_largest_args_fit_and_larger_do_not),
         cmocka_unit_test(progress_is_read_as_written),
         cmocka_unit_test(a_full_report_is_read_as_written),

@@ -325,7 +325,7 @@ static enum err render_limited(uint64_t pixels, uint64_t output_pixels, const ch
     (void)snprintf(json, sizeof json, "{'source': {'path': 'x'}, 'outputs': %s}", outputs);
     json_pack(json, &args);
     order.args = buf_slice(&args);
-    work_run(&order, no_progress, NULL, ret);
+    work_run(&order, &no_events, ret);
     buf_done(&args);
     return ret->err;
 }
@@ -431,7 +431,10 @@ static void progress_rises_and_is_not_a_flood(void **state)
               " {'name': 'b', 'ops': [{'resize': {'width': 1900}}], 'format': 'png'}]}",
               &args);
     order.args = buf_slice(&args);
-    work_run(&order, on_progress, &seen, &r);
+    work_run(
+        &order,
+        &(struct work_events){.arg = &seen, .on_progress = on_progress, .on_slow = never_slow},
+        &r);
     assert_int_equal(r.err, ERR_OK);
     /* At most one each 100 ms of a time that is at most what it cost. */
     assert_true(seen.n > 0 && seen.n <= 99);

@@ -28,8 +28,7 @@ static void close_if_over(struct render_pool *p);
 static void tell_idle(struct render_pool *p)
 {
     p->tell_idle = false;
-    if (p->on_idle != NULL && !p->closing && p->count[RENDERER_IDLE] > 0 &&
-        p->running < p->slots)
+    if (p->on_idle != NULL && !p->closing)
         p->on_idle(p->idle_arg);
 }
 
@@ -64,6 +63,8 @@ void pool_end_ticket(struct render_pool *p, struct render_ticket *t, enum err e,
     if (e != ERR_OK)
         t->why = *why;
     t->ended = true;
+    p->slow -= t->slow;
+    gauge_set(p->metrics.slow, (int64_t)p->slow);
     pool_metrics_order(&p->metrics, e);
     ticket_list_add(&p->ended, t);
     call_back_soon(p);
@@ -83,15 +84,52 @@ static struct renderer *find_idle(const struct render_pool *p)
     return best;
 }
 
+/* Where slow ones have it all, there is one renderer more. */
+static unsigned count_places(const struct render_pool *p)
+{
+    return p->slots + (p->running_slow >= p->slots ? SPARE : 0);
+}
+
+/* The oldest that may begin. What is not known to be slow is tried on the spare renderer. */
+static struct render_ticket *find_order(const struct render_pool *p)
+{
+    struct render_ticket *t = p->line.first;
+
+    if (p->running < p->slots)
+        return t;
+    if (p->running >= count_places(p))
+        return NULL;
+    while (t != NULL && t->slow)
+        t = t->next;
+    return t;
+}
+
 static void hand_out(struct render_pool *p)
 {
-    while (!p->closing && p->line.n > 0 && p->running < p->slots) {
-        struct renderer *r = find_idle(p);
+    while (!p->closing) {
+        struct render_ticket *t = find_order(p);
+        struct renderer *r = t == NULL ? NULL : find_idle(p);
 
         if (r == NULL)
             return;
-        renderer_begin(r, ticket_list_take(&p->line));
+        ticket_list_remove(&p->line, t);
+        t->wide = p->running < p->slots;
+        renderer_begin(r, t);
     }
+}
+
+static void wish_orders(struct render_pool *p)
+{
+    p->tell_idle = true;
+    call_back_soon(p);
+}
+
+void pool_mark_slow(struct render_pool *p, struct render_ticket *t)
+{
+    t->slow = true;
+    p->slow++;
+    gauge_set(p->metrics.slow, (int64_t)p->slow);
+    wish_orders(p); /* there is room for quick ones beside it */
 }
 
 static unsigned count_alive(const struct render_pool *p)
@@ -114,10 +152,9 @@ void pool_turn(struct render_pool *p)
     while (wants_renderer(p))
         renderer_spawn(p);
     gauge_set(p->metrics.waiting, (int64_t)p->line.n);
-    if (p->line.n == 0 && p->count[RENDERER_IDLE] > 0 && p->running < p->slots && !p->closing) {
-        p->tell_idle = true;
-        call_back_soon(p);
-    }
+    if (find_order(p) == NULL && p->count[RENDERER_IDLE] > 0 && p->running < count_places(p) &&
+        !p->closing)
+        wish_orders(p);
 }
 
 /* --- starts that fail ------------------------------------------------------------------------ */
@@ -178,6 +215,7 @@ static void take_options(struct render_pool *p, const struct render_pool_options
     p->recycle_jobs = (unsigned)or_default(o->recycle_jobs, 1000);
     p->recycle_rss = or_default(o->recycle_rss, 512ull << 20);
     p->hello_ms = (uint32_t)or_default(o->hello_ms, 10000);
+    p->slow_us = o->slow_us;
     p->limits.source_bytes = or_default(o->limits.source_bytes, 64ull << 20);
     p->limits.pixels = or_default(o->limits.pixels, 100000000);
     p->limits.output_pixels = or_default(o->limits.output_pixels, 100000000);
@@ -249,6 +287,11 @@ size_t render_pool_size(const struct render_pool *p)
     return p->slots;
 }
 
+size_t render_pool_slow(const struct render_pool *p)
+{
+    return p->slow;
+}
+
 /* NOLINTNEXTLINE(readability-function-size): seven things are needed, each of another kind */
 enum err render_pool_run(struct render_pool *p, const struct render_order *order,
                          render_progress_fn *on_progress, render_done_fn *on_done, void *arg,
@@ -264,6 +307,7 @@ enum err render_pool_run(struct render_pool *p, const struct render_order *order
     if (e != ERR_OK)
         return e;
     t->pool = p;
+    t->seq = p->next_seq++;
     t->on_progress = on_progress;
     t->on_done = on_done;
     t->arg = arg;

@@ -13,6 +13,11 @@
  * O_NOFOLLOW and measured. How sizes follow from an order's operations stands in
  * child/plan.h.
  *
+ * Nobody waits behind what takes long. From its header a renderer says what an order will cost
+ * (child/cost.h); from slow_us on it is slow. While slow ones have all renderers that may work, the
+ * spare one does quick ones: it looks at the headers of those in line, and sets aside what proves slow
+ * until its turn comes.
+ *
  * When three starts in a row have failed and no renderer is left, orders in line end with
  * ERR_CRASHED ("renderers do not start: ..."); starting is tried on, at most every 5 s.
  * Loop thread only. */
@@ -46,6 +51,7 @@ struct render_pool_options {
     unsigned recycle_jobs; /* 0: 1000 */
     uint64_t recycle_rss;  /* 0: 512 MiB: retired after an order that leaves it above */
     uint32_t hello_ms;     /* 0: 10000 */
+    uint64_t slow_us;      /* 0: nothing is slow */
     struct render_limits limits; /* zero fields: the defaults */
     struct metrics *metrics;     /* may be NULL */
     const struct log_ctx *log;
@@ -75,7 +81,7 @@ struct render_report {
     struct render_output *outputs;        /* valid for the call; the files stay */
     size_t n_outputs;
     const struct wire_info *info; /* NULL unless asked for; valid for the call */
-    uint32_t wall_ms, cpu_ms;
+    uint32_t wall_ms, cpu_ms, predicted_ms;
     uint64_t peak_rss;
 };
 /* Errors: MALFORMED (not an image, broken), TOO_BIG (a limit, named with the measured
@@ -89,9 +95,11 @@ typedef void render_pool_closed_fn(void *arg);
 
 MUST_USE enum err render_pool_new(uv_loop_t *loop, const struct render_pool_options *opt,
                                   struct render_pool **ret, struct fault *reterr);
-/* on_idle (may be NULL) runs whenever a renderer becomes free. */
+/* on_idle (may be NULL) runs whenever a renderer becomes free, and when an order proves slow. */
 void render_pool_start(struct render_pool *p, void (*on_idle)(void *arg), void *arg);
 size_t render_pool_size(const struct render_pool *p);
+/* Orders known to be slow, under way or in line. */
+size_t render_pool_slow(const struct render_pool *p);
 /* Orders wait in line for a free renderer (the worker claims only what it has room for, so
  * the line is short); timeout_ms counts from the moment a renderer takes it. ERR_BUSY when
  * 1000 wait, ERR_MALFORMED for args that break the rules. *ret is valid until on_done. */

@@ -52,6 +52,8 @@ bool pool_metrics_init(struct pool_metrics *pm, struct metrics *m)
     pm->idle = metrics_gauge(m, "millrace_renderers", "state=\"idle\"", "Renderers, by state");
     pm->waiting =
         metrics_gauge(m, "millrace_render_waiting", NULL, "Orders in line for a renderer");
+    pm->slow = metrics_gauge(m, "millrace_render_slow", NULL,
+                             "Orders predicted to be slow, under way or in line");
     pm->wall =
         metrics_histogram(m, "millrace_render_seconds", NULL, "Time from order to report");
     pm->cpu = metrics_histogram(m, "millrace_render_cpu_seconds", NULL,

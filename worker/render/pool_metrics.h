@@ -19,7 +19,7 @@ struct pool_metrics {
     struct counter *orders[16]; /* by -err */
     struct counter *deaths[POOL_DEATHS];
     struct counter *spawned, *retired;
-    struct gauge *busy, *idle, *waiting;
+    struct gauge *busy, *idle, *waiting, *slow;
     struct histogram *wall, *cpu;
 };
 

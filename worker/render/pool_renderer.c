@@ -49,7 +49,7 @@ static void set_state(struct renderer *r, enum renderer_state s)
 
 /* --- end of an order ------------------------------------------------------------------------- */
 
-static void end_order(struct renderer *r, enum err e, const struct fault *why)
+static struct render_ticket *let_go(struct renderer *r)
 {
     struct render_ticket *t = r->ticket;
 
@@ -58,7 +58,15 @@ static void end_order(struct renderer *r, enum err e, const struct fault *why)
     r->ticket = NULL;
     t->renderer = NULL;
     r->pool->running--;
+    r->pool->running_slow -= t->slow && t->wide;
     pool_dir_clear(r->dir, t->n_marks, t->n_wants);
+    return t;
+}
+
+static void end_order(struct renderer *r, enum err e, const struct fault *why)
+{
+    struct render_ticket *t = let_go(r);
+
     histogram_add_us(r->pool->metrics.wall, clock_now_us() - t->began_us);
     pool_end_ticket(r->pool, t, e, why);
 }
@@ -255,6 +263,23 @@ static void take_report(struct renderer *r, const struct wire_report *m)
     rest(r, m->rss);
 }
 
+/* The renderer of an order that is not wide has dropped it by itself. */
+static void take_slow(struct renderer *r)
+{
+    struct render_pool *p = r->pool;
+    struct render_ticket *t = r->ticket;
+
+    if (!t->wide) {
+        t = let_go(r);
+        ticket_list_put_back(&p->line, t);
+        set_state(r, RENDERER_IDLE);
+    } else {
+        p->running_slow++;
+    }
+    pool_mark_slow(p, t);
+    pool_turn(p);
+}
+
 static void on_message(void *arg, const struct wire_msg *msg)
 {
     struct renderer *r = arg;
@@ -262,6 +287,9 @@ static void on_message(void *arg, const struct wire_msg *msg)
 
     if (r->state == RENDERER_SPAWNING && msg->kind == WIRE_HELLO) {
         take_hello(r, &msg->u.hello);
+    } else if (busy && msg->kind == WIRE_SLOW && msg->u.slow.id == r->ticket->id &&
+               !r->ticket->slow && r->pool->slow_us > 0) {
+        take_slow(r);
     } else if (busy && msg->kind == WIRE_PROGRESS && msg->u.progress.id == r->ticket->id) {
         if (r->ticket->on_progress != NULL)
             r->ticket->on_progress(r->ticket->arg, msg->u.progress.pct);
@@ -303,6 +331,8 @@ static void send_order(struct renderer *r)
                            .output_bytes = p->limits.output_bytes,
                            .frames = p->limits.frames,
                            .cpu_ms = p->limits.cpu_ms,
+                           .slow_us = t->slow ? 0 : p->slow_us,
+                           .wide = t->wide,
                            .args = buf_slice(&t->args)};
     struct buf frame = {0};
     struct fault why;
@@ -382,6 +412,7 @@ void renderer_begin(struct renderer *r, struct render_ticket *t)
     t->id = ++p->next_id;
     t->began_us = clock_now_us();
     p->running++;
+    p->running_slow += t->slow && t->wide;
     (void)uv_timer_start(&r->timer, on_timer, t->timeout_ms, 0);
     r->next_file = 0;
     put_files(r);

@@ -29,7 +29,10 @@ struct render_pool {
     struct pool_metrics metrics;
     struct renderer *renderers;
     unsigned count[RENDERER_STATES];
-    unsigned running; /* orders that a renderer has, alive or just killed */
+    unsigned running;      /* orders that a renderer has, alive or just killed */
+    unsigned running_slow; /* of these */
+    size_t slow;           /* with those in line */
+    uint64_t slow_us, next_seq;
     unsigned next_k;
     uint64_t next_id;
     /* Starts that failed in a row. All that begin before the first of them fails count as one. */
@@ -69,13 +72,16 @@ void pool_end_ticket(struct render_pool *p, struct render_ticket *t, enum err e,
                      const struct fault *why);
 void pool_on_hello(struct render_pool *p);
 void pool_on_start_failed(struct render_pool *p, unsigned round, const char *why);
+/* It is known now that an order takes long. */
+void pool_mark_slow(struct render_pool *p, struct render_ticket *t);
 /* A renderer has changed its state: hand out orders, spawn what is missing. */
 void pool_turn(struct render_pool *p);
 void pool_on_renderer_gone(struct render_pool *p);
 
 /* A failure to start is told through pool_on_start_failed, perhaps from inside. */
 void renderer_spawn(struct render_pool *p);
-void renderer_begin(struct renderer *r, struct render_ticket *t); /* r is idle */
+void renderer_begin(struct renderer *r,
+                    struct render_ticket *t); /* r is idle; t->wide is set */
 void renderer_kill(struct renderer *r, enum err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -24,6 +24,23 @@ void ticket_list_add(struct ticket_list *l, struct render_ticket *t)
     l->n++;
 }
 
+void ticket_list_put_back(struct ticket_list *l, struct render_ticket *t)
+{
+    struct render_ticket **at = &l->first;
+
+    must(t->back == NULL);
+    while (*at != NULL && (*at)->seq < t->seq)
+        at = &(*at)->next;
+    t->next = *at;
+    t->back = at;
+    if (t->next != NULL)
+        t->next->back = &t->next;
+    else
+        l->last = &t->next;
+    *at = t;
+    l->n++;
+}
+
 void ticket_list_remove(struct ticket_list *l, struct render_ticket *t)
 {
     must(t->back != NULL);
@@ -272,6 +289,7 @@ enum err ticket_take_report(struct render_ticket *t, const struct wire_report *r
     t->report.source_height = r->source_height;
     t->report.wall_ms = (uint32_t)((clock_now_us() - t->began_us) / 1000);
     t->report.cpu_ms = (uint32_t)(r->cpu_us / 1000);
+    t->report.predicted_ms = (uint32_t)(r->predicted_us / 1000);
     t->report.peak_rss = r->peak_rss;
     return ERR_OK;
 }

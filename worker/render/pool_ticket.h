@@ -19,8 +19,9 @@ struct render_ticket {
     struct render_pool *pool;
     struct renderer *renderer; /* NULL: waits in line, or has ended */
     struct render_ticket *next,
-        **back; /* in the line, or in the list of the ended; back NULL: in neither */
-    uint64_t id;
+        **back;       /* in the line, or in the list of the ended; back NULL: in neither */
+    uint64_t id, seq; /* seq: in the order of arrival */
+    bool slow, wide;  /* known to take long; may take long where it is */
     struct uuid job;
     uint32_t attempt, timeout_ms;
     char *source;
@@ -60,6 +61,8 @@ struct ticket_list {
 };
 void ticket_list_init(struct ticket_list *l);
 void ticket_list_add(struct ticket_list *l, struct render_ticket *t);
+/* Back to where it came from, by seq. */
+void ticket_list_put_back(struct ticket_list *l, struct render_ticket *t);
 struct render_ticket *ticket_list_take(struct ticket_list *l); /* the first, or NULL */
 void ticket_list_remove(struct ticket_list *l, struct render_ticket *t);
 

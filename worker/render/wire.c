@@ -72,7 +72,7 @@ void wire_add_hello(struct buf *out, const struct wire_hello *m)
 void wire_add_order(struct buf *out, const struct wire_order *m)
 {
     msgpack_packer pk;
-    size_t at = frame_begin(out, &pk, "order", 7);
+    size_t at = frame_begin(out, &pk, "order", 9);
 
     field_uint(&pk, "id", m->id);
     field_uint(&pk, "pixels", m->pixels);
@@ -80,8 +80,20 @@ void wire_add_order(struct buf *out, const struct wire_order *m)
     field_uint(&pk, "output_bytes", m->output_bytes);
     field_uint(&pk, "frames", m->frames);
     field_uint(&pk, "cpu_ms", m->cpu_ms);
+    field_uint(&pk, "slow_us", m->slow_us);
+    field_uint(&pk, "wide", m->wide);
     mp_str(&pk, "args");
     mp_bin(&pk, m->args);
+    frame_end(out, at);
+}
+
+void wire_add_slow(struct buf *out, const struct wire_slow *m)
+{
+    msgpack_packer pk;
+    size_t at = frame_begin(out, &pk, "slow", 2);
+
+    field_uint(&pk, "id", m->id);
+    field_uint(&pk, "us", m->us);
     frame_end(out, at);
 }
 
@@ -111,11 +123,12 @@ void wire_add_report(struct buf *out, const struct wire_report *m)
 {
     bool ok = m->err == ERR_OK;
     msgpack_packer pk;
-    size_t at = frame_begin(out, &pk, "report", ok ? (m->has_info ? 10 : 9) : 6);
+    size_t at = frame_begin(out, &pk, "report", ok ? (m->has_info ? 11 : 10) : 7);
 
     field_uint(&pk, "id", m->id);
     field_str(&pk, "err", err_name(m->err));
     field_uint(&pk, "cpu_us", m->cpu_us);
+    field_uint(&pk, "predicted_us", m->predicted_us);
     field_uint(&pk, "peak_rss", m->peak_rss);
     field_uint(&pk, "rss", m->rss);
     if (!ok) {
@@ -245,6 +258,16 @@ static bool read_hello(const msgpack_object *map, struct wire_msg *ret)
            get_text(map, "vips", m->vips, sizeof m->vips);
 }
 
+static bool get_bool(const msgpack_object *map, const char *key, bool *ret)
+{
+    uint64_t v;
+
+    if (!get_uint(map, key, 1, &v))
+        return false;
+    *ret = v == 1;
+    return true;
+}
+
 static bool read_order(const msgpack_object *map, struct wire_msg *ret)
 {
     struct wire_order *m = &ret->u.order;
@@ -258,7 +281,15 @@ static bool read_order(const msgpack_object *map, struct wire_msg *ret)
            get_uint(map, "output_pixels", UINT64_MAX, &m->output_pixels) &&
            get_uint(map, "output_bytes", UINT64_MAX, &m->output_bytes) &&
            get_uint(map, "frames", UINT64_MAX, &m->frames) &&
-           get_uint(map, "cpu_ms", UINT64_MAX, &m->cpu_ms);
+           get_uint(map, "cpu_ms", UINT64_MAX, &m->cpu_ms) &&
+           get_uint(map, "slow_us", UINT64_MAX, &m->slow_us) && get_bool(map, "wide", &m->wide);
+}
+
+static bool read_slow(const msgpack_object *map, struct wire_msg *ret)
+{
+    struct wire_slow *m = &ret->u.slow;
+
+    return get_uint(map, "id", UINT64_MAX, &m->id) && get_uint(map, "us", UINT64_MAX, &m->us);
 }
 
 static bool read_progress(const msgpack_object *map, struct wire_msg *ret)
@@ -309,6 +340,7 @@ static bool read_report(const msgpack_object *map, struct wire_msg *ret)
 
     if (!get_uint(map, "id", UINT64_MAX, &m->id) || !get_text(map, "err", err, sizeof err) ||
         !get_uint(map, "cpu_us", UINT64_MAX, &m->cpu_us) ||
+        !get_uint(map, "predicted_us", UINT64_MAX, &m->predicted_us) ||
         !get_uint(map, "peak_rss", UINT64_MAX, &m->peak_rss) ||
         !get_uint(map, "rss", UINT64_MAX, &m->rss))
         return false;
@@ -335,9 +367,9 @@ static const struct {
     const char *name;
     read_fn *read;
 } kinds[] = {
-    [WIRE_HELLO] = {"hello", read_hello},          [WIRE_ORDER] = {"order", read_order},
-    [WIRE_PROGRESS] = {"progress", read_progress}, [WIRE_REPORT] = {"report", read_report},
-    [WIRE_CRASH] = {"crash", read_crash},
+    [WIRE_HELLO] = {"hello", read_hello},    [WIRE_ORDER] = {"order", read_order},
+    [WIRE_SLOW] = {"slow", read_slow},       [WIRE_PROGRESS] = {"progress", read_progress},
+    [WIRE_REPORT] = {"report", read_report}, [WIRE_CRASH] = {"crash", read_crash},
 };
 
 static enum err read_message(const msgpack_object *map, struct wire_msg *ret,

@@ -4,6 +4,7 @@
  *     worker                          renderer
  *        <-------- hello ---------------  it has started and sits in its sandbox
  *        --------- order -------------->
+ *        <-------- slow ----------------  it will take long; an order that is not wide ends with this
  *        <-------- progress ... --------
  *        <-------- report --------------  or crash: its last words, from a signal handler
  *
@@ -15,13 +16,13 @@
 #include "queue/spec.h"
 #include "worker/render/wire_info.h"
 
-#define WIRE_VERSION     2
+#define WIRE_VERSION     3
 #define WIRE_HEAD        4
 #define WIRE_BODY_MAX    (JOB_ITEM_MAX + 4096)
 #define WIRE_OUTPUTS_MAX SPEC_IMAGE_OUTPUTS_MAX
 #define WIRE_CRASH_SIZE  96
 
-enum wire_kind { WIRE_HELLO, WIRE_ORDER, WIRE_PROGRESS, WIRE_REPORT, WIRE_CRASH };
+enum wire_kind { WIRE_HELLO, WIRE_ORDER, WIRE_SLOW, WIRE_PROGRESS, WIRE_REPORT, WIRE_CRASH };
 
 struct wire_hello {
     uint32_t version;
@@ -31,7 +32,12 @@ struct wire_hello {
 struct wire_order {
     uint64_t id;
     uint64_t pixels, output_pixels, output_bytes, frames, cpu_ms; /* limits (pool.h) */
+    uint64_t slow_us;  /* from this predicted cost on (child/cost.h) it is slow; 0: never */
+    bool wide;         /* it is to be done even if it is */
     struct slice args; /* encoded; borrowed from the body */
+};
+struct wire_slow {
+    uint64_t id, us; /* what is predicted */
 };
 struct wire_progress {
     uint64_t id;
@@ -55,7 +61,7 @@ struct wire_report {
     size_t n_outputs;
     bool has_info; /* the order asked for a description */
     struct wire_info info;
-    uint64_t cpu_us;
+    uint64_t cpu_us, predicted_us;
     uint64_t peak_rss, rss; /* bytes: highest during the order, and now */
 };
 struct wire_crash {
@@ -67,6 +73,7 @@ struct wire_msg {
     union {
         struct wire_hello hello;
         struct wire_order order;
+        struct wire_slow slow;
         struct wire_progress progress;
         struct wire_report report;
         struct wire_crash crash;
@@ -76,6 +83,7 @@ struct wire_msg {
 /* Each appends one whole frame; a failure sticks to the buf. */
 void wire_add_hello(struct buf *out, const struct wire_hello *m);
 void wire_add_order(struct buf *out, const struct wire_order *m);
+void wire_add_slow(struct buf *out, const struct wire_slow *m);
 void wire_add_progress(struct buf *out, const struct wire_progress *m);
 void wire_add_report(struct buf *out, const struct wire_report *m);
 /* Safe in a signal handler: writes a frame into dst and gives its length. */

@@ -269,6 +269,20 @@ static struct reduce reduce_to(const struct decode *d, struct plan_size least, b
     };
 }
 
+void decode_reduction(const struct decode *d, struct plan_size least, bool moves,
+                      unsigned *ret_shrink, double *ret_scale)
+{
+    struct reduce by = reduce_to(d, least, moves);
+
+    *ret_shrink = (unsigned)by.shrink;
+    *ret_scale = by.scale;
+}
+
+bool decode_is_interlaced(const struct decode *d)
+{
+    return vips_image_get_typeof(d->header, "interlaced") != 0;
+}
+
 enum err decode_pixels(struct decode *d, struct plan_size least, VipsImage **ret,
                        struct fault *reterr)
 {

@@ -38,6 +38,12 @@ MUST_USE enum err decode_frames(struct decode *d, struct plan_size least, VipsIm
 /* How a moving picture moves: milliseconds a frame (borrowed from the header; *ret_n may be 0), and
  * how often; 0: for ever. */
 void decode_pace(const struct decode *d, const int **ret_ms, int *ret_n, int *ret_loop);
+/* What decode_pixels (decode_frames: moves) will do for least: a JPEG is shrunk by 1, 2, 4 or 8, a WebP
+ * scaled by up to 1. */
+void decode_reduction(const struct decode *d, struct plan_size least, bool moves,
+                      unsigned *ret_shrink, double *ret_scale);
+bool decode_is_interlaced(
+    const struct decode *d); /* or progressive: all of it is held at once */
 void decode_done(struct decode *d);
 
 /* Blocks every loader but those that decode.c calls. Once, after VIPS_INIT. */

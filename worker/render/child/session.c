@@ -82,8 +82,20 @@ static void on_progress(void *arg, unsigned pct)
     (void)send_all(s->fd, &s->out);
 }
 
+static void on_slow(void *arg, uint64_t us)
+{
+    struct session *s = arg;
+    struct wire_slow m = {.id = s->id, .us = us};
+
+    wire_add_slow(&s->out, &m);
+    (void)send_all(s->fd, &s->out);
+}
+
 static enum err serve(struct session *s)
 {
+    const struct work_events events = {
+        .arg = s, .on_progress = on_progress, .on_slow = on_slow};
+
     for (;;) {
         struct wire_msg msg;
         struct wire_report report;
@@ -92,7 +104,9 @@ static enum err serve(struct session *s)
         if (e != ERR_OK)
             return e == ERR_NOT_FOUND ? ERR_OK : e;
         s->id = msg.u.order.id;
-        work_run(&msg.u.order, on_progress, s, &report);
+        work_run(&msg.u.order, &events, &report);
+        if (report.err == ERR_BUSY)
+            continue; /* on_slow has said it */
         wire_add_report(&s->out, &report);
         e = send_all(s->fd, &s->out);
         if (e != ERR_OK)

@@ -9,6 +9,7 @@
 
 #include "shared/clock.h"
 #include "shared/failpoint.h"
+#include "worker/render/child/cost.h"
 #include "worker/render/child/ops_kit.h"
 #include "worker/render/child/self.h"
 #include "worker/render/child/vfault.h"
@@ -27,7 +28,7 @@ static void tell_progress(struct work *w, unsigned percent_of_phase)
         return;
     w->last_pct = pct;
     w->last_ms = now;
-    w->on_progress(w->arg, pct);
+    w->ev->on_progress(w->ev->arg, pct);
 }
 
 /* libvips calls this in the thread that evaluates, which is ours. */
@@ -291,12 +292,31 @@ static enum err describe(struct work *w, struct wire_report *report, struct faul
     return work_describe(w, &report->info, reterr);
 }
 
+/* Whoever ordered may have something better to do with this renderer. */
+static enum err weigh(struct work *w, struct wire_report *report, struct fault *reterr)
+{
+    const struct wire_order *o = w->order;
+    struct cost_source source = {.format = w->decode.format,
+                                 .stored = {w->decode.width, w->decode.height},
+                                 .frames = w->plan.moves ? w->frames : 1};
+
+    decode_reduction(&w->decode, least_base(w), w->plan.moves, &source.shrink, &source.scale);
+    source.interlaced = decode_is_interlaced(&w->decode);
+    report->predicted_us = cost_predict(&w->spec, &w->plan, &source);
+    if (o->slow_us == 0 || report->predicted_us < o->slow_us)
+        return ERR_OK;
+    w->ev->on_slow(w->ev->arg, report->predicted_us);
+    return o->wide ? ERR_OK : fault_set(reterr, ERR_BUSY, 0, "slow");
+}
+
 static enum err do_work(struct work *w, struct wire_report *report, struct fault *reterr)
 {
     enum err e = open_source(w, report, reterr);
 
     if (e == ERR_OK)
         e = plan_work(w, reterr);
+    if (e == ERR_OK)
+        e = weigh(w, report, reterr);
     if (e == ERR_OK)
         e = open_marks(w, reterr);
     if (e == ERR_OK)
@@ -327,8 +347,7 @@ static void work_free(struct work *w)
     free(w);
 }
 
-static struct work *work_new(const struct wire_order *order, work_progress_fn *on_progress,
-                             void *arg)
+static struct work *work_new(const struct wire_order *order, const struct work_events *ev)
 {
     struct work *w = calloc(1, sizeof *w);
 
@@ -339,8 +358,7 @@ static struct work *work_new(const struct wire_order *order, work_progress_fn *o
         return NULL;
     }
     w->order = order;
-    w->on_progress = on_progress;
-    w->arg = arg;
+    w->ev = ev;
     w->phases = 1;
     w->last_ms = clock_now_ms();
     return w;
@@ -357,7 +375,7 @@ static void measure(struct wire_report *report, uint64_t cpu_before)
     report->rss = mem.rss;
 }
 
-void work_run(const struct wire_order *order, work_progress_fn *on_progress, void *arg,
+void work_run(const struct wire_order *order, const struct work_events *ev,
               struct wire_report *report)
 {
     uint64_t cpu_before = self_cpu_us();
@@ -367,7 +385,7 @@ void work_run(const struct wire_order *order, work_progress_fn *on_progress, voi
     *report = (struct wire_report){.id = order->id};
     self_reset_peak();
     self_limit_cpu(order->cpu_ms);
-    w = work_new(order, on_progress, arg);
+    w = work_new(order, ev);
     if (w == NULL)
         report->err = fault_set(&why, ERR_NOMEM, 0, "no memory for an order");
     else

@@ -9,11 +9,17 @@
 #define WORK_MARK   "in/mark" /* and a number */
 #define WORK_OUT    "out"
 
-typedef void work_progress_fn(void *arg, unsigned pct);
+struct work_events {
+    void *arg;
+    /* At most every 100 ms, never going back. */
+    void (*on_progress)(void *arg, unsigned pct);
+    /* Before any pixel is touched: it will take that many microseconds, which is slow. */
+    void (*on_slow)(void *arg, uint64_t us);
+};
 
-/* Reads <cwd>/in/source, and in/mark<k> for watermarks; writes <cwd>/out/<index>. Fills report, fault or not. on_progress:
- * at most every 100 ms, never going back. */
-void work_run(const struct wire_order *order, work_progress_fn *on_progress, void *arg,
+/* Reads <cwd>/in/source, and in/mark<k> for watermarks; writes <cwd>/out/<index>. Fills report, fault or not. An
+ * order that is slow and not wide ends after on_slow, with ERR_BUSY. */
+void work_run(const struct wire_order *order, const struct work_events *ev,
               struct wire_report *report);
 
 #endif

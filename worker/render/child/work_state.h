@@ -21,8 +21,7 @@ struct work {
     VipsImage *marks[SPEC_IMAGE_MARKS_MAX];
     VipsImage
         *made[SPEC_IMAGE_OUTPUTS_MAX]; /* by position in the plan; what others are made from */
-    work_progress_fn *on_progress;
-    void *arg;
+    const struct work_events *ev;
     unsigned phases, phase; /* a phase is one evaluation of pixels */
     unsigned last_pct;
     uint64_t last_ms;
