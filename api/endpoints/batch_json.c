@@ -7,7 +7,7 @@
  * With a key the ids follow from the one that the key keeps, so a batch that was cut off is completed, not doubled. */
 #include "api/api.h"
 #include "api/endpoints/batch.h"
-#include "api/endpoints/batch_read.h"
+#include "api/endpoints/batch_doc.h"
 #include "api/reply.h"
 #include "api/verdict_reply.h"
 
@@ -64,7 +64,7 @@ static void finish(void *arg)
         idempotency_undone(b->rq, &b->idem, false);
         fate_reply_problem(b->rq, &f);
     }
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 /* Nothing of an atomic batch is enqueued when one is bad; 424 are the good ones. */
@@ -91,7 +91,7 @@ static void reply_spoiled(struct batch *b)
     buf_addf(&body, "],\"accepted\":0,\"rejected\":%zu}", b->n);
     r.body = buf_slice(&body);
     reply_send(b->rq, &r);
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 /* --- enqueue ------------------------------------------------------------------------------------ */
@@ -156,7 +156,7 @@ static void on_open(void *arg, enum err e)
     }
     idempotency_undone(b->rq, &b->idem, false);
     reply_unavailable(b->rq, "the batch cannot be opened now", e);
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 /* Their ids stand fast here: made from the key's where there is one. */
@@ -195,7 +195,7 @@ static void on_begun(void *arg, bool go_on)
     if (go_on)
         begin_batch(b);
     else
-        batch_free(b);
+        batch_doc_free(b);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -219,11 +219,11 @@ static void on_checked(void *arg, enum err e)
     recipe_flow_done(&b->recipes);
     if (e != ERR_OK) {
         refuse(b->rq, e, &b->why);
-        batch_free(b);
-    } else if (b->atomic && batch_has_bad(b)) {
+        batch_doc_free(b);
+    } else if (b->atomic && batch_doc_has_bad(b)) {
         reply_spoiled(b);
     } else if (!idempotency_read(b->rq, buf_slice(&b->rq->body), &b->idem)) {
-        batch_free(b);
+        batch_doc_free(b);
     } else if (b->idem.used) {
         idempotency_begin(b->rq, &b->idem, &base, on_begun, b);
     } else {
@@ -236,12 +236,12 @@ static void on_away(void *arg, enum err e)
     struct batch *b = arg;
 
     recipe_flow_unavailable(b->rq, e);
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 void batch_json_end(struct request *rq)
 {
-    static const struct recipe_user user = {batch_check, on_checked, on_away};
+    static const struct recipe_user user = {batch_doc_check, on_checked, on_away};
     struct batch *b = calloc(1, sizeof *b);
     enum err e;
 
@@ -251,7 +251,7 @@ void batch_json_end(struct request *rq)
     }
     b->rq = rq;
     recipe_flow_init(&b->recipes, rq->api, rq->api->opt->batch_recipes);
-    e = batch_read(b);
+    e = batch_doc_read(b);
     if (e == ERR_OK)
         recipe_flow_run(&b->recipes, &user, b);
     else

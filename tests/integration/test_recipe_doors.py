@@ -90,20 +90,6 @@ def test_an_atomic_batch_with_an_unknown_recipe(stack, image):
     assert "whole" not in {q["name"] for q in json.loads(stack.get("/v1/queues")[2])["queues"]}
 
 
-def test_a_batch_means_the_same_by_one_name(stack, image):
-    """Also when the recipe changes in between: the second name is looked up while nobody can."""
-    import threading
-    put(stack, "moving", body(30))
-    got = []
-    with recipes_locked(stack) as waits:
-        thread = threading.Thread(target=lambda: got.append(batch(stack, [image("moving"), image("b"), image("moving")])))
-        thread.start()
-        stack.client.until(waits, "the first look")
-    thread.join()
-    widths = [width(stack, r["id"]) for r in got[0][2]["results"]]
-    assert widths == [30, 40, 30]
-
-
 def test_a_batch_names_so_many_recipes_and_no_more(stack, image):
     names = ["a", "b", "c", "d"]
     status, _, answer = batch(stack, [image(n) for n in names * 3])

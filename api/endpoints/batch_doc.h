@@ -1,8 +1,8 @@
-/* batch_read: the document of POST /v1/jobs/batch as jobs. For batch_json.c alone.
+/* batch_doc: the document of POST /v1/jobs/batch as jobs. For batch_json.c alone.
  *
- *     batch_read -> batch_check, until no recipe is missing (api/recipe_flow.h) */
-#ifndef API_ENDPOINTS_BATCH_READ_H
-#define API_ENDPOINTS_BATCH_READ_H
+ *     batch_doc_read -> batch_doc_check, until no recipe is missing (api/recipe_flow.h) */
+#ifndef API_ENDPOINTS_BATCH_DOC_H
+#define API_ENDPOINTS_BATCH_DOC_H
 
 #include "api/batch_group.h"
 #include "api/idempotency.h"
@@ -32,10 +32,10 @@ struct batch {
 };
 
 /* ERR_OK: the members stand, good, bad or waiting for a recipe. Else b->why tells what is wrong with the document. */
-MUST_USE enum err batch_read(struct batch *b);
+MUST_USE enum err batch_doc_read(struct batch *b);
 /* Of a recipe_user; arg: the batch. What it gives but for ERR_NOT_FOUND is of `then`: b->why. */
-MUST_USE enum err batch_check(void *arg, struct recipe_book *book);
-bool batch_has_bad(const struct batch *b);
-void batch_free(struct batch *b);
+MUST_USE enum err batch_doc_check(void *arg, struct recipe_book *book);
+bool batch_doc_has_bad(const struct batch *b);
+void batch_doc_free(struct batch *b);
 
 #endif

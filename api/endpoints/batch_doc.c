@@ -1,4 +1,4 @@
-#include "api/endpoints/batch_read.h"
+#include "api/endpoints/batch_doc.h"
 
 #include "shared/json.h"
 
@@ -122,7 +122,7 @@ static enum err build(struct batch *b, const msgpack_object *root, struct spec_f
 }
 
 /* The bytes are of our own making, so msgpack-c may see them unchecked; each job is checked by itself. */
-enum err batch_read(struct batch *b)
+enum err batch_doc_read(struct batch *b)
 {
     AUTO(buf_done) struct buf packed = {0};
     msgpack_unpacked root;
@@ -176,7 +176,7 @@ static enum err read_then(struct batch *b, struct recipe_book *book, struct spec
     return e;
 }
 
-enum err batch_check(void *arg, struct recipe_book *book)
+enum err batch_doc_check(void *arg, struct recipe_book *book)
 {
     struct batch *b = arg;
     enum err e = read_then(b, book, &b->why);
@@ -194,7 +194,7 @@ enum err batch_check(void *arg, struct recipe_book *book)
     return e;
 }
 
-bool batch_has_bad(const struct batch *b)
+bool batch_doc_has_bad(const struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         if (b->members[i].bad)
@@ -203,7 +203,7 @@ bool batch_has_bad(const struct batch *b)
     return false;
 }
 
-void batch_free(struct batch *b)
+void batch_doc_free(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         if (!b->members[i].bad)
