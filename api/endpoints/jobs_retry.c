@@ -4,6 +4,7 @@
  * check (of an edit: api/recipe_flow.h) -> redrive (queue/redrive.h) -> reply. */
 #include "api/api.h"
 #include "api/body_json.h"
+#include "api/by_id.h"
 #include "api/endpoints/endpoints.h"
 #include "api/recipe_flow.h"
 #include "api/reply.h"
@@ -125,18 +126,19 @@ static void retry_one(struct request *rq)
 {
     static const struct recipe_user user = {check_edit, on_checked, on_away};
     struct retry_one *r;
+    struct uuid id;
 
+    if (!by_id_read(rq, "job", &id))
+        return;
     r = calloc(1, sizeof *r);
     if (r == NULL) {
         reply_problem(rq, 503, NULL, "no memory for the request");
         return;
     }
     r->rq = rq;
+    r->id = id;
     recipe_flow_init(&r->recipes, rq->api, RECIPES_PER_JOB);
-    if (!uuid_parse(rq->params[0], &r->id)) {
-        reply_problem(rq, 404, NULL, "there is no such job: an id is a UUID");
-        retry_one_free(r);
-    } else if (rq->body.len == 0) {
+    if (rq->body.len == 0) {
         redrive(r, NULL);
     } else if (!body_json_read(rq, &r->body)) {
         retry_one_free(r);
