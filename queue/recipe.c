@@ -236,7 +236,7 @@ static enum err expand_args(struct expand *x, msgpack_object *args, const struct
     const msgpack_object *name = mp_get(args, "recipe");
     struct place here = place_key(at, SLICE_LIT("recipe"));
     msgpack_object body;
-    struct slice packed;
+    struct slice packed = {NULL, 0};
     enum err e;
 
     if (name == NULL)
