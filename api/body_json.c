@@ -11,10 +11,22 @@ void body_json_done(struct body_json *b)
     buf_done(&b->packed);
 }
 
-bool body_json_read(struct request *rq, struct body_json *b)
+static enum err parse(struct body_json *b, struct fault *reterr)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = JOB_VALUES_MAX, .max_bytes = JOB_ITEM_MAX};
+
+    return mp_parse(buf_slice(&b->packed), &limits, &b->zone, &b->root, reterr);
+}
+
+enum err body_json_again(struct body_json *b)
+{
+    msgpack_zone_clear(&b->zone);
+    return parse(b, NULL);
+}
+
+bool body_json_read(struct request *rq, struct body_json *b)
+{
     struct fault why;
 
     if (request_header(rq, "content-type").len > 0 &&
@@ -32,7 +44,7 @@ bool body_json_read(struct request *rq, struct body_json *b)
         reply_problem(rq, 503, NULL, "no memory for the request");
         return false;
     }
-    if (mp_parse(buf_slice(&b->packed), &limits, &b->zone, &b->root, &why) != ERR_OK) {
+    if (parse(b, &why) != ERR_OK) {
         reply_problem(rq, why.err == ERR_TOO_BIG ? 413 : 400, NULL, "%s", why.text);
         return false;
     }

@@ -15,6 +15,8 @@ struct body_json {
 /* false: it is answered (415, 400, 413, 503). body_json_done() either way. */
 MUST_USE bool body_json_read(struct request *rq, struct body_json *b);
 void body_json_done(struct body_json *b);
+/* root once more as it was sent, after it has been changed. ERR_NOMEM. */
+MUST_USE enum err body_json_again(struct body_json *b);
 /* 422. */
 void body_json_refuse(struct request *rq, const struct spec_fault *why);
 

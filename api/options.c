@@ -26,6 +26,7 @@ static const struct cfg_key keys[] = {
     {"IDEMPOTENCY_TTL", CFG_MS,  AT(idempotency_ms), "1d",   "1s", "30d", 0, "how long the answer to a request with an Idempotency-Key is kept"},
     {"BATCH_JOBS",     CFG_COUNT, AT(batch_jobs),    "1000", "1", "10000", 0, "most jobs of one JSON batch"},
     {"BATCH_BODY_MAX", CFG_BYTES, AT(batch_body_max), "4m",  "1k", "64m", 0, "largest JSON batch"},
+    {"BATCH_RECIPES",  CFG_COUNT, AT(batch_recipes), "100",  "1", "1000", 0, "most different recipes that the jobs of one JSON batch may name"},
     {"LINE_MAX",       CFG_BYTES, AT(line_max),      "256k", "256", "1m", 0, "longest line of an NDJSON batch; of lines there may be any number"},
     {"PENDING_JOBS",   CFG_COUNT, AT(pending_jobs),  "20000", "1", "1000000", 0, "jobs on their way to Redis at once; over it 503"},
     {"SCHEDULES_MAX",  CFG_COUNT, AT(schedules_max), "1000", "1", "10000", 0, "schedules that a queue may have"},

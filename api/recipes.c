@@ -49,23 +49,23 @@ static struct entry *entry_of(struct recipes *r, const struct recipe_ref *ref)
     for (size_t i = 0; i < RECIPES_KEPT; i++) {
         struct entry *en = &r->kept[i];
 
-        if (en->packed.len > 0 && en->ref.version == ref->version &&
-            strcmp(en->ref.name, ref->name) == 0)
+        if (en->packed.len > 0 && recipe_ref_eq(&en->ref, ref))
             return en;
     }
     return NULL;
 }
 
-struct slice recipes_find(void *arg, const struct recipe_ref *ref)
+struct slice recipes_find(struct recipes *r, const struct recipe_ref *ref)
 {
-    const struct entry *en = entry_of(arg, ref);
+    const struct entry *en = entry_of(r, ref);
 
     if (en == NULL || clock_now_ms() >= en->until_ms)
         return slice_of(NULL, 0);
     return buf_slice(&en->packed);
 }
 
-static enum err keep(struct recipes *r, const struct recipe_ref *ref, struct slice json)
+static enum err keep(struct recipes *r, const struct recipe_ref *ref, struct slice json,
+                     struct slice *ret)
 {
     struct entry *en = entry_of(r, ref);
     struct fault why;
@@ -81,17 +81,19 @@ static enum err keep(struct recipes *r, const struct recipe_ref *ref, struct sli
     if (e != ERR_OK)
         buf_done(&en->packed);
     en->until_ms = clock_now_ms() + r->max_age_ms;
+    *ret = buf_slice(&en->packed);
     return e;
 }
 
 static void on_body(void *arg, enum err e, struct slice json)
 {
     struct fetch f = *(struct fetch *)arg;
+    struct slice packed = {NULL, 0};
 
     free(arg);
     if (e == ERR_OK)
-        e = keep(f.r, &f.ref, json);
-    f.cb(f.arg, e);
+        e = keep(f.r, &f.ref, json, &packed);
+    f.cb(f.arg, e, packed);
 }
 
 enum err recipes_fetch(struct recipes *r, struct pg *pg, const struct recipe_ref *ref,

@@ -9,7 +9,7 @@
 
 static unsigned fault_status(const struct fate *f)
 {
-    if (f->err == ERR_NOMEM)
+    if (err_class(f->err) == ERR_CLASS_RETRY)
         return 503;
     if (f->err == ERR_TOO_BIG)
         return 413;

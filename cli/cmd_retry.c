@@ -2,6 +2,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/compose.h"
+#include "cli/recipe_book.h"
 #include "queue/redrive.h"
 #include "shared/json.h"
 
@@ -12,9 +13,10 @@ struct retry {
     struct redrive_result one;
     struct redrive_many_result many;
     bool has_edit;
-    struct spec_job edit; /* points into these */
+    struct redrive_edit edit; /* points into these */
     struct buf edit_json, edit_packed;
     msgpack_zone zone;
+    struct spec_fault edit_why;
 };
 
 static void on_one(void *arg, const struct redrive_result *result)
@@ -38,24 +40,41 @@ static void tell_one(struct retry *r, const char *id)
 
 /* --- what is to be other ------------------------------------------------------------------------ */
 
-static enum cli_exit read_edit(struct retry *r)
+static enum err parse_edit(void *arg, struct recipe_book *book)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX, .max_items = JOB_VALUES_MAX, .max_bytes = JOB_ITEM_MAX};
-    enum cli_exit code =
-        compose_json_text(r->call, "--edit", r->call->flags->edit, &r->edit_json);
-    struct spec_fault spec;
+    struct retry *r = arg;
     struct fault why;
     msgpack_object root;
+    enum err e;
+
+    msgpack_zone_clear(&r->zone);
+    e = mp_parse(buf_slice(&r->edit_packed), &limits, &r->zone, &root, &why);
+    if (e == ERR_OK)
+        return redrive_edit_parse(&root, book, &r->zone, &r->edit, &r->edit_why);
+    (void)spec_fault_set(&r->edit_why, "", "%s", why.text);
+    return e;
+}
+
+static enum cli_exit read_edit(struct retry *r)
+{
+    enum cli_exit code =
+        compose_json_text(r->call, "--edit", r->call->flags->edit, &r->edit_json);
+    enum err e = ERR_OK;
+    struct fault why;
 
     if (code != CLI_DONE)
         return code;
     if (json_to_msgpack(buf_slice(&r->edit_json), JOB_DEPTH_MAX, &r->edit_packed, &why) !=
-            ERR_OK ||
-        mp_parse(buf_slice(&r->edit_packed), &limits, &r->zone, &root, &why) != ERR_OK)
+        ERR_OK)
         return call_fail(r->call, CLI_FAILED, "--edit: %s", why.text);
-    if (redrive_edit_parse(&root, &r->edit, &spec) != ERR_OK)
-        return call_fail(r->call, CLI_FAILED, "--edit: %s %s", spec.pointer, spec.text);
+    code = cli_recipes_once(r->call, parse_edit, r, &e);
+    if (code != CLI_DONE)
+        return code;
+    if (e != ERR_OK)
+        return call_fail(r->call, CLI_FAILED, "--edit: %s %s", r->edit_why.pointer,
+                         r->edit_why.text);
     r->has_edit = true;
     return CLI_DONE;
 }

@@ -2,6 +2,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/compose.h"
+#include "cli/recipe_book.h"
 #include "cli/schedule_view.h"
 #include "queue/schedules.h"
 #include "shared/json.h"
@@ -134,12 +135,35 @@ static void write_body(const struct flags *f, const char *job, struct buf *out)
     buf_add_char(out, '}');
 }
 
+struct draft {
+    struct buf json;
+    struct schedule_body *ret;
+    struct spec_fault why;
+};
+
+static enum err parse_draft(void *arg, struct recipe_book *book)
+{
+    struct draft *d = arg;
+
+    return schedule_body_parse(buf_slice(&d->json), JOB_DEPTH_MAX, book, d->ret, &d->why);
+}
+
+static enum cli_exit check_body(struct act *a, struct draft *d)
+{
+    enum err e = ERR_OK;
+    enum cli_exit code = cli_recipes_once(a->call, parse_draft, d, &e);
+
+    if (e == ERR_OK || code != CLI_DONE)
+        return code;
+    return call_fail(a->call, CLI_FAILED, "the schedule is refused: %s%s%s", d->why.pointer,
+                     d->why.pointer[0] == '\0' ? "" : " ", d->why.text);
+}
+
 /* The words behind "NAME put" are those of enqueue. */
 static enum cli_exit make_body(struct act *a)
 {
-    AUTO(buf_done) struct buf json = {0};
+    struct draft d = {.ret = &a->body};
     struct call job_call = *a->call;
-    struct spec_fault why;
     char *job = NULL;
     enum cli_exit code;
 
@@ -150,12 +174,11 @@ static enum cli_exit make_body(struct act *a)
     code = compose_text(&job_call, NULL, &job);
     if (code != CLI_DONE)
         return code;
-    write_body(a->call->flags, job, &json);
+    write_body(a->call->flags, job, &d.json);
     free(job);
-    if (schedule_body_parse(buf_slice(&json), JOB_DEPTH_MAX, &a->body, &why) == ERR_OK)
-        return CLI_DONE;
-    return call_fail(a->call, CLI_FAILED, "the schedule is refused: %s%s%s", why.pointer,
-                     why.pointer[0] == '\0' ? "" : " ", why.text);
+    code = check_body(a, &d);
+    buf_done(&d.json);
+    return code;
 }
 
 /* --- the whole ------------------------------------------------------------------------------- */

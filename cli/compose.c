@@ -225,24 +225,29 @@ static char *write_job(const struct call *call, const struct parts *parts)
     return text;
 }
 
+struct draft {
+    const char *text;
+    struct submission *ret;
+    struct spec_fault why;
+};
+
+static enum err parse_draft(void *arg, struct recipe_book *book)
+{
+    struct draft *d = arg;
+
+    return submission_parse_with(slice_str(d->text), JOB_DEPTH_MAX, book, d->ret, &d->why);
+}
+
 static enum cli_exit check(const struct call *call, const char *text, struct submission *ret)
 {
-    struct cli_recipes recipes = {.n = 0};
-    struct recipe_book book = {.find = cli_recipes_find, .arg = &recipes};
-    struct spec_fault why;
-    enum cli_exit code = CLI_DONE;
-    enum err e;
+    struct draft d = {.text = text, .ret = ret};
+    enum err e = ERR_OK;
+    enum cli_exit code = cli_recipes_once(call, parse_draft, &d, &e);
 
-    do {
-        e = submission_parse_with(slice_str(text), JOB_DEPTH_MAX, &book, ret, &why);
-        if (e == ERR_NOT_FOUND)
-            code = cli_recipes_fetch(&recipes, call, &book.wanted);
-    } while (e == ERR_NOT_FOUND && code == CLI_DONE);
-    cli_recipes_done(&recipes);
     if (e == ERR_OK || code != CLI_DONE)
         return code;
-    return call_fail(call, CLI_FAILED, "the job is refused: %s%s%s", why.pointer,
-                     why.pointer[0] == '\0' ? "" : " ", why.text);
+    return call_fail(call, CLI_FAILED, "the job is refused: %s%s%s", d.why.pointer,
+                     d.why.pointer[0] == '\0' ? "" : " ", d.why.text);
 }
 
 enum cli_exit compose_text(const struct call *call, const struct uuid *upload, char **ret)

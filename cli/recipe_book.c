@@ -1,7 +1,5 @@
 #include "cli/recipe_book.h"
 
-#include <string.h>
-
 #include "cli/client.h"
 #include "queue/ledger_recipes.h"
 #include "shared/json.h"
@@ -11,16 +9,44 @@ struct fetch {
     struct buf *packed;
 };
 
-struct slice cli_recipes_find(void *arg, const struct recipe_ref *ref)
+static enum recipe_found find(void *arg, const struct recipe_ref *ref, struct slice *ret)
 {
-    const struct cli_recipes *r = arg;
+    struct cli_recipes *r = arg;
 
     for (size_t i = 0; i < r->n; i++) {
-        if (r->kept[i].ref.version == ref->version &&
-            strcmp(r->kept[i].ref.name, ref->name) == 0)
-            return buf_slice(&r->kept[i].packed);
+        struct cli_recipe *kept = &r->kept[i];
+
+        if (!recipe_ref_eq(&kept->ref, ref))
+            continue;
+        *ret = buf_slice(&kept->packed);
+        if (kept->packed.len > 0)
+            return RECIPE_HERE;
+        r->missing = &kept->ref;
+        return RECIPE_NONE;
     }
-    return slice_of(NULL, 0);
+    return RECIPE_ELSEWHERE;
+}
+
+void cli_recipes_init(struct cli_recipes *r, const struct call *call, struct client *client)
+{
+    *r = (struct cli_recipes){.book = {.find = find, .arg = r},
+                              .call = *call, /* a client writes nothing into it */
+                              .client = client,
+                              .borrowed = client != NULL};
+}
+
+static void forget(struct cli_recipes *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        buf_done(&r->kept[i].packed);
+    r->n = 0;
+}
+
+void cli_recipes_done(struct cli_recipes *r)
+{
+    forget(r);
+    if (!r->borrowed)
+        client_close(&r->client);
 }
 
 static void on_body(void *arg, enum err e, struct slice json)
@@ -33,45 +59,67 @@ static void on_body(void *arg, enum err e, struct slice json)
     client_answered(f->client, e);
 }
 
-static enum cli_exit ask(struct fetch *f, const struct call *call, const struct recipe_ref *ref)
+static enum cli_exit open_postgres(struct cli_recipes *r)
 {
-    char text[RECIPE_REF_SIZE];
-    struct pg *pg = NULL;
-    enum cli_exit code = client_postgres(f->client, &pg);
+    enum cli_exit code = CLI_DONE;
+
+    if (r->pg != NULL)
+        return CLI_DONE;
+    if (r->client == NULL)
+        code = client_new(&r->call, &r->client);
+    return code == CLI_DONE ? client_postgres(r->client, &r->pg) : code;
+}
+
+/* One job has room for its own, however many others have been named before. */
+static enum cli_exit fetch(struct cli_recipes *r)
+{
+    enum cli_exit code = open_postgres(r);
+    struct cli_recipe *kept;
+    struct fetch f;
     enum err e;
 
     if (code != CLI_DONE)
         return code;
-    e = client_wait(f->client, ledger_recipe_find(pg, ref, on_body, f));
-    if (e == ERR_NOT_FOUND)
-        return call_fail(call, CLI_NOT_FOUND, "there is no recipe %s",
-                         recipe_ref_text(ref, text));
-    return e == ERR_OK ? CLI_DONE : client_postgres_failed(f->client, e);
+    if (r->n == RECIPES_PER_JOB)
+        forget(r);
+    kept = &r->kept[r->n];
+    *kept = (struct cli_recipe){.ref = r->book.wanted};
+    f = (struct fetch){.client = r->client, .packed = &kept->packed};
+    e = client_wait(r->client, ledger_recipe_find(r->pg, &kept->ref, on_body, &f));
+    if (e != ERR_OK && e != ERR_NOT_FOUND) {
+        buf_done(&kept->packed);
+        return client_postgres_failed(r->client, e);
+    }
+    r->n++;
+    return CLI_DONE;
 }
 
-enum cli_exit cli_recipes_fetch(struct cli_recipes *r, const struct call *call,
-                                const struct recipe_ref *ref)
+enum cli_exit cli_recipes_try(struct cli_recipes *r, cli_recipes_check_fn *check, void *arg,
+                              enum err *ret)
 {
-    struct call own = *call; /* a client writes nothing into it */
-    struct fetch f = {.client = NULL};
-    enum cli_exit code;
+    enum cli_exit code = CLI_DONE;
 
-    if (r->n == RECIPE_BOOK_MAX)
-        return call_fail(call, CLI_FAILED, "more than %d recipes in one job", RECIPE_BOOK_MAX);
-    f.packed = &r->kept[r->n].packed;
-    code = client_new(&own, &f.client);
-    if (code == CLI_DONE)
-        code = ask(&f, call, ref);
-    client_close(&f.client);
-    if (code == CLI_DONE)
-        r->kept[r->n++].ref = *ref;
-    else
-        buf_done(f.packed);
+    do {
+        r->missing = NULL;
+        *ret = check(arg, &r->book);
+        if (*ret == ERR_NOT_FOUND)
+            code = fetch(r);
+    } while (*ret == ERR_NOT_FOUND && code == CLI_DONE);
     return code;
 }
 
-void cli_recipes_done(struct cli_recipes *r)
+enum cli_exit cli_recipes_once(const struct call *call, cli_recipes_check_fn *check, void *arg,
+                               enum err *ret)
 {
-    for (size_t i = 0; i < r->n; i++)
-        buf_done(&r->kept[i].packed);
+    struct cli_recipes r;
+    char text[RECIPE_REF_SIZE];
+    enum cli_exit code;
+
+    cli_recipes_init(&r, call, NULL);
+    code = cli_recipes_try(&r, check, arg, ret);
+    if (code == CLI_DONE && r.missing != NULL)
+        code = call_fail(call, CLI_NOT_FOUND, "there is no recipe %s",
+                         recipe_ref_text(r.missing, text));
+    cli_recipes_done(&r);
+    return code;
 }

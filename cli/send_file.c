@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "cli/recipe_book.h"
 #include "queue/submission.h"
 #include "shared/json.h"
 #include "shared/ndjson.h"
@@ -15,11 +16,13 @@ struct sheet {
     struct call *call;
     struct client *client;
     struct producer *producer;
+    struct cli_recipes recipes;
     struct ndjson in;
     FILE *file;
     uint64_t in_flight, taken, refused;
     enum err err; /* Redis cannot: the first reason */
     bool waiting; /* client_wait() runs */
+    bool cut;     /* a recipe cannot be looked up: no more lines are taken */
 };
 
 struct row {
@@ -93,23 +96,42 @@ static enum err submit(struct sheet *s, struct row *row)
     return e;
 }
 
-static enum err take_line(struct sheet *s, struct slice text)
-{
-    struct row *row = calloc(1, sizeof *row);
+struct draft {
+    struct slice text;
+    struct row *row;
     struct spec_fault why;
-    enum err e;
+};
 
-    if (row == NULL)
-        return ERR_NOMEM;
-    row->sheet = s;
-    row->line = s->in.line;
-    e = submission_parse(text, JOB_DEPTH_MAX, &row->job, &why);
-    if (e == ERR_OK)
-        return submit(s, row);
-    free(row);
-    if (e != ERR_NOMEM)
-        tell_refused(s, s->in.line, why.pointer, why.text);
-    return e == ERR_NOMEM ? e : ERR_OK;
+static enum err parse_draft(void *arg, struct recipe_book *book)
+{
+    struct draft *d = arg;
+
+    return submission_parse_with(d->text, JOB_DEPTH_MAX, book, &d->row->job, &d->why);
+}
+
+/* A code of its own only where PostgreSQL cannot be asked for a recipe. */
+static enum cli_exit take_line(struct sheet *s, struct slice text)
+{
+    struct draft d = {.text = text, .row = calloc(1, sizeof *d.row)};
+    enum err e = ERR_NOMEM;
+    enum cli_exit code = CLI_DONE;
+
+    if (d.row != NULL) {
+        d.row->sheet = s;
+        d.row->line = s->in.line;
+        code = cli_recipes_try(&s->recipes, parse_draft, &d, &e);
+        s->cut = code != CLI_DONE;
+    }
+    if (code == CLI_DONE && e == ERR_OK) {
+        s->err = submit(s, d.row);
+        return CLI_DONE;
+    }
+    free(d.row);
+    if (code == CLI_DONE && e == ERR_NOMEM)
+        s->err = e;
+    else if (code == CLI_DONE)
+        tell_refused(s, s->in.line, d.why.pointer, d.why.text);
+    return code;
 }
 
 /* Until there is room for more, or nothing is on its way; tells what has become known. */
@@ -129,7 +151,7 @@ static enum cli_exit wait_for(struct sheet *s, uint64_t at_most)
 
 static enum cli_exit take_lines(struct sheet *s)
 {
-    enum cli_exit code = CLI_DONE;
+    enum cli_exit code = CLI_DONE, more;
     struct slice text;
 
     while (code == CLI_DONE && s->err == ERR_OK && !client_gave_up(s->client)) {
@@ -140,10 +162,11 @@ static enum cli_exit take_lines(struct sheet *s)
             tell_refused(s, s->in.line, "", "the line is too long");
             break;
         case NDJSON_LINE:
-            s->err = take_line(s, text);
+            code = take_line(s, text);
             break;
         }
-        code = wait_for(s, WINDOW);
+        more = wait_for(s, WINDOW);
+        code = code == CLI_DONE ? more : code;
     }
     return code;
 }
@@ -174,14 +197,20 @@ static enum cli_exit read_all(struct sheet *s)
     return code;
 }
 
-static enum cli_exit sum_up(struct sheet *s, const char *path)
+static enum cli_exit stopped(struct sheet *s, enum cli_exit code)
 {
-    if (s->err != ERR_OK) {
-        enum cli_exit code = client_redis_failed(s->client, s->err);
+    call_note(s->call, "%" PRIu64 " jobs were taken for certain", s->taken);
+    return code;
+}
 
-        call_note(s->call, "%" PRIu64 " jobs were taken for certain", s->taken);
+static enum cli_exit sum_up(struct sheet *s, enum cli_exit code, const char *path)
+{
+    if (code == CLI_DONE && s->err != ERR_OK)
+        code = client_redis_failed(s->client, s->err);
+    if (s->err != ERR_OK || s->cut)
+        return stopped(s, code);
+    if (code != CLI_DONE)
         return code;
-    }
     if (ferror(s->file) != 0)
         return call_fail(s->call, CLI_FAILED, "%s: %s", path, err_errno(errno));
     if (s->refused > 0)
@@ -199,12 +228,14 @@ enum cli_exit send_file(struct call *call, struct client *client, const char *pa
     s.file = is_stdin ? stdin : fopen(path, "re");
     if (s.file == NULL)
         return call_fail(call, CLI_FAILED, "%s: %s", path, err_errno(errno));
+    cli_recipes_init(&s.recipes, call, client);
     code = client_producer(client, 2 * (size_t)WINDOW, &s.producer);
     if (code == CLI_DONE) {
         code = read_all(&s);
         client_producer_done(client);
-        code = code == CLI_DONE ? sum_up(&s, path) : code;
+        code = sum_up(&s, code, path);
     }
+    cli_recipes_done(&s.recipes);
     ndjson_done(&s.in);
     if (!is_stdin)
         (void)fclose(s.file);

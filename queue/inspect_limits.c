@@ -1,6 +1,6 @@
 /* One queue, and its limits. */
 #include "queue/inspect_counts.h"
-#include "queue/keys.h"
+#include "queue/known.h"
 #include "queue/scripts.h"
 
 /* --- one queue -------------------------------------------------------------------------------- */
@@ -32,8 +32,7 @@ static void on_member(void *arg, enum err e, const redisReply *reply)
 {
     struct queue_look *l = arg;
 
-    if (e == ERR_OK && reply->integer == 0)
-        e = ERR_NOT_FOUND;
+    e = known_answer(e, reply);
     if (e == ERR_OK)
         e = redis_call(l->redis,
                        &(struct redis_call){.script = queue_script(QUEUE_COUNTS),
@@ -49,17 +48,12 @@ static void on_member(void *arg, enum err e, const redisReply *reply)
 enum err inspect_queue(struct redis *r, const char *queue, inspect_queues_fn *cb, void *arg)
 {
     struct queue_look *l = calloc(1, sizeof *l);
-    const struct slice words[] = {SLICE_LIT("SISMEMBER"), SLICE_LIT(KEYS_QUEUES),
-                                  slice_str(queue)};
     enum err e;
 
     if (l == NULL)
         return ERR_NOMEM;
     *l = (struct queue_look){.redis = r, .cb = cb, .arg = arg};
-    e = keys_init(&l->keys, queue, NULL);
-    if (e == ERR_OK)
-        e = redis_command(r, &(struct redis_command){.argc = COUNT_OF(words), .argv = words},
-                          on_member, l);
+    e = known_ask(r, queue, &l->keys, on_member, l);
     if (e != ERR_OK)
         free(l);
     return e;

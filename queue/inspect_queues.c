@@ -1,5 +1,6 @@
 #include "queue/inspect_counts.h"
 #include "queue/inspect_sweep.h"
+#include "queue/known.h"
 #include "queue/scripts.h"
 
 #define WORKER_FIELDS 4 /* name, last beat, who it is, claims held */
@@ -235,8 +236,7 @@ static void on_known(void *arg, enum err e, const redisReply *reply)
     struct pause_look *l = arg;
     const struct slice flag = l->paused ? SLICE_LIT("1") : SLICE_LIT("0");
 
-    if (e == ERR_OK && number_of(reply) == 0)
-        e = ERR_NOT_FOUND;
+    e = known_answer(e, reply);
     if (e == ERR_OK)
         e = redis_call(l->redis,
                        &(struct redis_call){.script = queue_script(QUEUE_PAUSE),
@@ -253,17 +253,12 @@ enum err inspect_pause(struct redis *r, const char *queue, bool paused, inspect_
                        void *arg)
 {
     struct pause_look *l = calloc(1, sizeof *l);
-    const struct slice words[] = {SLICE_LIT("SISMEMBER"), SLICE_LIT(KEYS_QUEUES),
-                                  slice_str(queue)};
     enum err e;
 
     if (l == NULL)
         return ERR_NOMEM;
     *l = (struct pause_look){.redis = r, .paused = paused, .cb = cb, .arg = arg};
-    e = keys_init(&l->keys, queue, NULL);
-    if (e == ERR_OK)
-        e = redis_command(r, &(struct redis_command){.argc = COUNT_OF(words), .argv = words},
-                          on_known, l);
+    e = known_ask(r, queue, &l->keys, on_known, l);
     if (e != ERR_OK)
         free(l);
     return e;

@@ -46,6 +46,11 @@ char *recipe_ref_text(const struct recipe_ref *ref, char dst[RECIPE_REF_SIZE])
     return dst;
 }
 
+bool recipe_ref_eq(const struct recipe_ref *a, const struct recipe_ref *b)
+{
+    return a->version == b->version && strcmp(a->name, b->name) == 0;
+}
+
 /* --- bodies ----------------------------------------------------------------------------------- */
 
 static msgpack_object str_object(const char *text)
@@ -118,6 +123,9 @@ struct expand {
     struct recipe_book *book;
     msgpack_zone *z;
     struct spec_fault *reterr;
+    size_t given; /* bytes of bodies, in this job */
+    struct recipe_ref named[RECIPES_PER_JOB];
+    size_t n_named;
 };
 
 static enum err expand_job(struct expand *x, msgpack_object *job, const struct place *at);
@@ -149,23 +157,93 @@ static enum err merge(struct expand *x, msgpack_object *args, const msgpack_obje
     return ERR_OK;
 }
 
-static enum err expand_args(struct expand *x, msgpack_object *args, const msgpack_object *name,
-                            const struct place *at)
+/* False: one too many. */
+static bool count_name(struct expand *x, const struct recipe_ref *ref)
 {
-    const struct mp_limits limits = MP_LIMITS_DEFAULT;
-    struct place here = place_key(at, SLICE_LIT("recipe"));
+    for (size_t i = 0; i < x->n_named; i++) {
+        if (recipe_ref_eq(&x->named[i], ref))
+            return true;
+    }
+    if (x->n_named == RECIPES_PER_JOB)
+        return false;
+    x->named[x->n_named++] = *ref;
+    return true;
+}
+
+static enum err look_up(struct expand *x, const struct recipe_ref *ref, const struct place *at,
+                        struct slice *ret)
+{
+    switch (x->book->find(x->book->arg, ref, ret)) {
+    case RECIPE_HERE:
+        return ERR_OK;
+    case RECIPE_ELSEWHERE:
+        x->book->wanted = *ref;
+        (void)walk_fault(at, x->reterr, "has not been looked up");
+        return ERR_NOT_FOUND;
+    case RECIPE_NONE:
+        return walk_fault(at, x->reterr, "there is no such recipe");
+    case RECIPE_TOO_MANY:
+        return walk_fault(at, x->reterr, "is one recipe more than the batch may name");
+    case RECIPE_NO_MEMORY:
+        break;
+    }
+    return no_memory(x->reterr);
+}
+
+/* Before the bodies are unpacked: a small job may name a large recipe very often. */
+static enum err count_bytes(struct expand *x, size_t n)
+{
+    x->given += n;
+    x->book->given += n;
+    if (x->given <= JOB_ITEM_MAX)
+        return ERR_OK;
+    (void)spec_fault_set(x->reterr, "", "with what its recipes say, the job is too large");
+    return ERR_TOO_BIG;
+}
+
+/* The job may be used when the book is closed. */
+static enum err own(struct expand *x, struct slice *packed)
+{
+    char *copy = msgpack_zone_malloc(x->z, packed->len);
+
+    if (copy == NULL)
+        return no_memory(x->reterr);
+    memcpy(copy, packed->ptr, packed->len);
+    *packed = slice_of(copy, packed->len);
+    return ERR_OK;
+}
+
+static enum err find_body(struct expand *x, const msgpack_object *name, const struct place *at,
+                          struct slice *ret)
+{
     struct recipe_ref ref;
-    msgpack_object body;
-    struct slice packed;
+    enum err e;
 
     if (name->type != MSGPACK_OBJECT_STR || !recipe_ref_parse(mp_as_slice(name), &ref))
-        return walk_fault(&here, x->reterr, REF_RULE);
-    packed = x->book->find(x->book->arg, &ref);
-    if (packed.ptr == NULL) {
-        x->book->wanted = ref;
-        (void)walk_fault(&here, x->reterr, "there is no such recipe");
-        return ERR_NOT_FOUND;
-    }
+        return walk_fault(at, x->reterr, REF_RULE);
+    if (!count_name(x, &ref))
+        return walk_fault(at, x->reterr, "is one too many: a job may name %d recipes",
+                          RECIPES_PER_JOB);
+    e = look_up(x, &ref, at, ret);
+    if (e == ERR_OK)
+        e = count_bytes(x, ret->len);
+    return e == ERR_OK ? own(x, ret) : e;
+}
+
+static enum err expand_args(struct expand *x, msgpack_object *args, const struct place *at)
+{
+    const struct mp_limits limits = MP_LIMITS_DEFAULT;
+    const msgpack_object *name = mp_get(args, "recipe");
+    struct place here = place_key(at, SLICE_LIT("recipe"));
+    msgpack_object body;
+    struct slice packed = {NULL, 0};
+    enum err e;
+
+    if (name == NULL)
+        return ERR_OK;
+    e = find_body(x, name, &here, &packed);
+    if (e != ERR_OK)
+        return e;
     if (mp_parse(packed, &limits, x->z, &body, NULL) != ERR_OK ||
         body.type != MSGPACK_OBJECT_MAP)
         return walk_fault(&here, x->reterr,
@@ -191,25 +269,18 @@ static msgpack_object *get(msgpack_object *map, const char *key)
     return (msgpack_object *)(uintptr_t)mp_get(map, key); /* our own tree: not const */
 }
 
-/* What is wrong otherwise is for the checks that come after this. Nesting is bounded by the parser. */
-static enum err expand_job(struct expand *x, msgpack_object *job, const struct place *at)
+static msgpack_object *args_of(msgpack_object *job)
+{
+    msgpack_object *args = get(job, "args");
+
+    return args != NULL && args->type == MSGPACK_OBJECT_MAP ? args : NULL;
+}
+
+static enum err expand_lists(struct expand *x, msgpack_object *job, const struct place *at)
 {
     static const char *const lists[] = {"then", "chain"};
-    struct place args_at = place_key(at, SLICE_LIT("args"));
-    msgpack_object *args;
-    const msgpack_object *type, *name;
     enum err e = ERR_OK;
 
-    if (job->type != MSGPACK_OBJECT_MAP)
-        return ERR_OK;
-    args = get(job, "args");
-    type = get(job, "type");
-    if (args != NULL && args->type == MSGPACK_OBJECT_MAP && type != NULL &&
-        mp_is(type, "image")) {
-        name = get(args, "recipe");
-        if (name != NULL)
-            e = expand_args(x, args, name, &args_at);
-    }
     for (size_t i = 0; e == ERR_OK && i < COUNT_OF(lists); i++) {
         struct place here = place_key(at, slice_str(lists[i]));
         msgpack_object *list = get(job, lists[i]);
@@ -220,6 +291,23 @@ static enum err expand_job(struct expand *x, msgpack_object *job, const struct p
     return e;
 }
 
+/* What is wrong otherwise is for the checks that come after this. Nesting is bounded by the parser. */
+static enum err expand_job(struct expand *x, msgpack_object *job, const struct place *at)
+{
+    struct place args_at = place_key(at, SLICE_LIT("args"));
+    const msgpack_object *type;
+    msgpack_object *args;
+    enum err e = ERR_OK;
+
+    if (job->type != MSGPACK_OBJECT_MAP)
+        return ERR_OK;
+    args = args_of(job);
+    type = mp_get(job, "type");
+    if (args != NULL && type != NULL && mp_is(type, "image"))
+        e = expand_args(x, args, &args_at);
+    return e == ERR_OK ? expand_lists(x, job, at) : e;
+}
+
 enum err recipe_expand(msgpack_object *job, struct recipe_book *book, msgpack_zone *z,
                        struct spec_fault *reterr)
 {
@@ -227,4 +315,22 @@ enum err recipe_expand(msgpack_object *job, struct recipe_book *book, msgpack_zo
     struct expand x = {.book = book, .z = z, .reterr = reterr};
 
     return expand_job(&x, job, &root);
+}
+
+enum err recipe_expand_edit(msgpack_object *edit, struct recipe_book *book, msgpack_zone *z,
+                            bool *ret_image, struct spec_fault *reterr)
+{
+    struct place root = place_root(""), args_at = place_key(&root, SLICE_LIT("args"));
+    struct expand x = {.book = book, .z = z, .reterr = reterr};
+    msgpack_object *args;
+    enum err e = ERR_OK;
+
+    if (edit->type != MSGPACK_OBJECT_MAP)
+        return ERR_OK;
+    args = args_of(edit);
+    if (args != NULL && mp_get(args, "recipe") != NULL) {
+        *ret_image = true;
+        e = expand_args(&x, args, &args_at);
+    }
+    return e == ERR_OK ? expand_lists(&x, edit, &root) : e;
 }

@@ -7,12 +7,15 @@
 
 #define PAGE 200 /* jobs a statement */
 
-enum err redrive_edit_parse(const msgpack_object *o, struct spec_job *ret,
-                            struct spec_fault *reterr)
+enum err redrive_edit_parse(msgpack_object *o, struct recipe_book *book, msgpack_zone *z,
+                            struct redrive_edit *ret, struct spec_fault *reterr)
 {
     struct place at = place_root("");
+    enum err e;
 
-    return spec_job_parse(o, SPEC_EDIT, &at, ret, reterr);
+    ret->only_image = false;
+    e = recipe_expand_edit(o, book, z, &ret->only_image, reterr);
+    return e == ERR_OK ? spec_job_parse(o, SPEC_EDIT, &at, &ret->job, reterr) : e;
 }
 
 /* --- the envelope ---------------------------------------------------------------------------- */
@@ -63,12 +66,21 @@ static bool edited_failed(const struct edited *e)
            buf_failed(&e->retry) || buf_failed(&e->chain);
 }
 
-/* Items that never decoded stay as they are: they will end as they ended. */
-static enum err edit_item(struct slice item, const struct spec_job *edit, struct edited *ret)
+static enum err decodes(const struct buf *item)
 {
     struct job job;
 
-    if (job_decode(item, &job, NULL) != ERR_OK) {
+    return job_decode(buf_slice(item), &job, NULL) == ERR_OK ? ERR_OK : ERR_TOO_BIG;
+}
+
+/* Items that never decoded stay as they are: they will end as they ended. What was edited and what stayed may be too much
+ * together for one that did. */
+static enum err edit_item(struct slice item, const struct spec_job *edit, struct edited *ret)
+{
+    struct job job;
+    bool known = job_decode(item, &job, NULL) == ERR_OK;
+
+    if (!known) {
         buf_add_slice(&ret->item, item);
     } else {
         job.expires_ms = 0;
@@ -78,7 +90,9 @@ static enum err edit_item(struct slice item, const struct spec_job *edit, struct
     }
     if (edited_failed(ret))
         return ERR_NOMEM;
-    return ret->item.len <= JOB_ITEM_MAX ? ERR_OK : ERR_TOO_BIG;
+    if (ret->item.len > JOB_ITEM_MAX)
+        return ERR_TOO_BIG;
+    return known && edit != NULL ? decodes(&ret->item) : ERR_OK;
 }
 
 /* --- into its queue -------------------------------------------------------------------------- */
@@ -117,6 +131,7 @@ struct redrive {
     struct redrive_parts parts;
     struct uuid id;
     const struct spec_job *edit;
+    bool only_image;
     redrive_fn *cb;
     void *arg;
     struct redrive_result result;
@@ -168,6 +183,10 @@ static enum err check_edit(struct redrive *r)
     const struct spec_type *type = spec_find(r->type);
     struct spec_fault why;
 
+    if (r->only_image && strcmp(r->type, "image") != 0) {
+        (void)snprintf(r->result.pointer, sizeof r->result.pointer, "/args/recipe");
+        return refuse(r, ERR_MALFORMED, "", "is for image jobs alone");
+    }
     if (r->edit == NULL || r->edit->args == NULL || type == NULL ||
         type->check(r->edit->args, "/args", &why) == ERR_OK)
         return ERR_OK;
@@ -307,7 +326,7 @@ static void ended(struct flow *f)
 }
 
 enum err redrive_job(const struct redrive_parts *p, const struct uuid *id,
-                     const struct spec_job *edit, redrive_fn *cb, void *arg)
+                     const struct redrive_edit *edit, redrive_fn *cb, void *arg)
 {
     struct redrive *r;
 
@@ -318,7 +337,8 @@ enum err redrive_job(const struct redrive_parts *p, const struct uuid *id,
         return ERR_NOMEM;
     r->parts = *p;
     r->id = *id;
-    r->edit = edit;
+    r->edit = edit != NULL ? &edit->job : NULL;
+    r->only_image = edit != NULL && edit->only_image;
     r->cb = cb;
     r->arg = arg;
     r->flow = (struct flow){.on_fail = &S_FINISH, .ended = ended};

@@ -10,7 +10,7 @@
 
 #include "queue/ledger.h"
 #include "queue/producer.h"
-#include "queue/spec.h"
+#include "queue/recipe.h"
 
 struct redrive_parts {
     struct redis *redis;
@@ -18,8 +18,15 @@ struct redrive_parts {
     struct producer *producer;
 };
 
-/* What is to be other than it was. `type` cannot be changed; what is not given stays. */
-MUST_USE enum err redrive_edit_parse(const msgpack_object *o, struct spec_job *ret,
+/* What is to be other than it was. */
+struct redrive_edit {
+    struct spec_job job; /* no type: that cannot be changed; what is not given stays */
+    bool only_image;     /* its args named a recipe: it is for no other type */
+};
+/* Puts recipes in place of their names in o, as recipe_expand_edit() does, and checks it. What is new is allocated in z; *ret
+ * points into both. */
+MUST_USE enum err redrive_edit_parse(msgpack_object *o, struct recipe_book *book,
+                                     msgpack_zone *z, struct redrive_edit *ret,
                                      struct spec_fault *reterr);
 
 struct redrive_result {
@@ -35,7 +42,7 @@ struct redrive_result {
 typedef void redrive_fn(void *arg, const struct redrive_result *r);
 /* Borrows edit (may be NULL) until cb. */
 MUST_USE enum err redrive_job(const struct redrive_parts *p, const struct uuid *id,
-                              const struct spec_job *edit, redrive_fn *cb, void *arg);
+                              const struct redrive_edit *edit, redrive_fn *cb, void *arg);
 
 /* Many, without edits, the oldest first, a page at a time. */
 #define REDRIVE_LIMIT_MAX 100000

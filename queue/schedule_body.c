@@ -7,7 +7,7 @@
 
 struct fields {
     struct slice queue, cron, timezone;
-    const msgpack_object *job;
+    msgpack_object *job;
     uint64_t every_ms, start_ms, end_ms;
     int missed, overlap;
     bool paused;
@@ -108,7 +108,7 @@ static enum err take_job(void *out, const msgpack_object *v, const struct place 
 
     if (v->type != MSGPACK_OBJECT_MAP)
         return walk_fault(at, ret, "must be an object");
-    f->job = v;
+    f->job = (msgpack_object *)(uintptr_t)v; /* our own tree: not const */
     return ERR_OK;
 }
 
@@ -198,13 +198,34 @@ static enum err check_queue(const struct fields *f, struct spec_fault *reterr)
     return ERR_OK;
 }
 
-static enum err check_job(const struct fields *f, unsigned max_depth, struct schedule_body *b,
-                          struct spec_fault *reterr)
+/* Where bodies are parsed. */
+struct desk {
+    unsigned max_depth;
+    struct recipe_book *book;
+    msgpack_zone *zone;
+};
+
+static enum err expand_job(const struct fields *f, const struct desk *desk,
+                           struct spec_fault *reterr)
+{
+    struct spec_fault why;
+    enum err e =
+        desk->book == NULL ? ERR_OK : recipe_expand(f->job, desk->book, desk->zone, &why);
+
+    if (e != ERR_OK)
+        put_under_job(&why, reterr);
+    return e;
+}
+
+static enum err check_job(const struct fields *f, const struct desk *desk,
+                          struct schedule_body *b, struct spec_fault *reterr)
 {
     struct submission job;
     struct spec_fault why;
     enum err e = refuse_foreign(f, reterr);
 
+    if (e == ERR_OK)
+        e = expand_job(f, desk, reterr);
     if (e != ERR_OK)
         return e;
     json_from_msgpack(f->job, &b->job);
@@ -212,7 +233,7 @@ static enum err check_job(const struct fields *f, unsigned max_depth, struct sch
         (void)spec_fault_set(reterr, "", "no memory for the job");
         return ERR_NOMEM;
     }
-    e = submission_parse(buf_slice(&b->job), max_depth, &job, &why);
+    e = submission_parse(buf_slice(&b->job), desk->max_depth, &job, &why);
     if (e != ERR_OK) {
         put_under_job(&why, reterr);
         return e;
@@ -227,8 +248,8 @@ static enum err check_job(const struct fields *f, unsigned max_depth, struct sch
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-static enum err build(const msgpack_object *root, unsigned max_depth, struct schedule_body *b,
-                      struct spec_fault *reterr)
+static enum err build(const msgpack_object *root, const struct desk *desk,
+                      struct schedule_body *b, struct spec_fault *reterr)
 {
     struct fields f = {.missed = SCHEDULE_MISSED_ONE, .overlap = true};
     struct place at = place_root("");
@@ -237,7 +258,7 @@ static enum err build(const msgpack_object *root, unsigned max_depth, struct sch
     if (e == ERR_OK)
         e = check_ticks(&f, reterr);
     if (e == ERR_OK)
-        e = check_job(&f, max_depth, b, reterr);
+        e = check_job(&f, desk, b, reterr);
     if (e != ERR_OK)
         return e;
     (void)slice_to_cstr(f.cron, b->s.cron, sizeof b->s.cron);
@@ -254,8 +275,8 @@ static enum err build(const msgpack_object *root, unsigned max_depth, struct sch
 /* The schedule's own fields beside those of the job. */
 #define VALUES_MAX (JOB_VALUES_MAX + 24)
 
-enum err schedule_body_parse(struct slice json, unsigned max_depth, struct schedule_body *ret,
-                             struct spec_fault *reterr)
+enum err schedule_body_parse(struct slice json, unsigned max_depth, struct recipe_book *book,
+                             struct schedule_body *ret, struct spec_fault *reterr)
 {
     struct mp_limits limits = {
         .max_depth = JOB_DEPTH_MAX + 1, .max_items = VALUES_MAX, .max_bytes = SIZE_MAX};
@@ -276,7 +297,7 @@ enum err schedule_body_parse(struct slice json, unsigned max_depth, struct sched
     if (e != ERR_OK)
         (void)spec_fault_set(reterr, "", "%s", why.text);
     else
-        e = build(&root, max_depth, ret, reterr);
+        e = build(&root, &(struct desk){max_depth, book, &zone}, ret, reterr);
     msgpack_zone_destroy(&zone);
     if (e != ERR_OK)
         schedule_body_done(ret);

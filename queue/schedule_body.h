@@ -8,6 +8,7 @@
 #ifndef QUEUE_SCHEDULE_BODY_H
 #define QUEUE_SCHEDULE_BODY_H
 
+#include "queue/recipe.h"
 #include "queue/schedule.h"
 #include "queue/spec.h"
 
@@ -17,10 +18,12 @@ struct schedule_body {
     struct buf job; /* the submission, as JSON; freed by schedule_body_done() */
 };
 
-/* max_depth is that of the job. ERR_MALFORMED: the JSON or a field; ERR_TOO_BIG: the job; ERR_NOMEM, ERR_IO. On failure nothing
- * is left to free. */
+/* max_depth is that of the job. Recipes that it names are put in their places now, from the book (NULL: it may name none): a
+ * tick is to need neither PostgreSQL nor a recipe that may be gone by then. ERR_MALFORMED: the JSON or a field; ERR_TOO_BIG: the
+ * job; ERR_NOMEM, ERR_IO; ERR_NOT_FOUND: as submission_parse_with(). On failure nothing is left to free. */
 MUST_USE enum err schedule_body_parse(struct slice json, unsigned max_depth,
-                                      struct schedule_body *ret, struct spec_fault *reterr);
+                                      struct recipe_book *book, struct schedule_body *ret,
+                                      struct spec_fault *reterr);
 void schedule_body_done(struct schedule_body *b);
 
 #endif

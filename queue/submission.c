@@ -100,11 +100,12 @@ static enum err check_expanded(const struct submission *s, struct spec_fault *re
 static enum err expand(msgpack_object *root, struct recipe_book *book, msgpack_zone *zone,
                        struct submission *ret, struct spec_fault *reterr)
 {
+    size_t given = book->given;
     enum err e = recipe_expand(root, book, zone, reterr);
 
     if (e == ERR_OK)
         e = build(root, ret, reterr);
-    return e == ERR_OK ? check_expanded(ret, reterr) : e;
+    return e == ERR_OK && book->given != given ? check_expanded(ret, reterr) : e;
 }
 
 enum err submission_unpack_with(struct slice packed, struct recipe_book *book,

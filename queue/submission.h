@@ -31,8 +31,8 @@ MUST_USE enum err submission_parse(struct slice json, unsigned max_depth,
 /* The same from the JSON as msgpack (shared/json.h). */
 MUST_USE enum err submission_unpack(struct slice packed, struct submission *ret,
                                     struct spec_fault *reterr);
-/* The same, for jobs that may name recipes (NULL: they may not). ERR_NOT_FOUND: the book has not the one it wants: when it
- * has been found elsewhere and put into it, the same call goes on from there. */
+/* The same, for jobs that may name recipes (NULL: they may not). ERR_NOT_FOUND: the book has not at hand what it wants: when
+ * that has been found elsewhere and put into it, the same call is to be made again. */
 MUST_USE enum err submission_parse_with(struct slice json, unsigned max_depth,
                                         struct recipe_book *book, struct submission *ret,
                                         struct spec_fault *reterr);

@@ -1,14 +1,10 @@
 /* GET /v1/batches/{id}: how far a batch is. */
 #include "api/api.h"
+#include "api/by_id.h"
 #include "api/endpoints/endpoints.h"
 #include "api/reply.h"
 #include "queue/batch.h"
 #include "shared/clock.h"
-
-struct look {
-    struct request *rq;
-    struct uuid id;
-};
 
 static const char *state_of(const struct batch_tally *t)
 {
@@ -17,7 +13,7 @@ static const char *state_of(const struct batch_tally *t)
     return t->succeeded == t->total ? "succeeded" : "failed";
 }
 
-static void reply_tally(const struct look *l, const struct batch_tally *t)
+static void reply_tally(const struct by_id *l, const struct batch_tally *t)
 {
     AUTO(buf_done) struct buf out = {0};
     char id[UUID_TEXT_SIZE], when[CLOCK_RFC3339_SIZE];
@@ -36,7 +32,7 @@ static void reply_tally(const struct look *l, const struct batch_tally *t)
 
 static void on_tally(void *arg, enum err e, const struct batch_tally *tally)
 {
-    struct look *l = arg;
+    struct by_id *l = arg;
 
     if (e == ERR_OK)
         reply_tally(l, tally);
@@ -49,21 +45,12 @@ static void on_tally(void *arg, enum err e, const struct batch_tally *tally)
 
 static void on_end(struct request *rq)
 {
-    struct look *l;
-    struct uuid id;
+    struct by_id *l = by_id_new(rq, "batch");
     enum err e;
 
-    if (!uuid_parse(rq->params[0], &id)) {
-        reply_problem(rq, 404, NULL, "there is no such batch: an id is a UUID");
+    if (l == NULL)
         return;
-    }
-    l = calloc(1, sizeof *l);
-    if (l == NULL) {
-        reply_problem(rq, 503, NULL, "no memory for the answer");
-        return;
-    }
-    *l = (struct look){rq, id};
-    e = batch_look(rq->api->redis, &id, on_tally, l);
+    e = batch_look(rq->api->redis, &l->id, on_tally, l);
     if (e == ERR_OK)
         return;
     free(l);

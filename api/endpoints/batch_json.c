@@ -1,47 +1,15 @@
-/* The JSON form of POST /v1/jobs/batch: parse all -> (Idempotency-Key) -> (open the batch) -> enqueue all -> one
- * answer, in order. With `then` the jobs are a batch that something follows (api/batch_group.h).
+/* The JSON form of POST /v1/jobs/batch: parse all -> (recipes) -> (Idempotency-Key) -> (open the batch) -> enqueue
+ * all -> one answer, in order. With `then` the jobs are a batch that something follows (api/batch_group.h).
  *
  * 202: every job was accepted. 200: some were not, `results` says which. 422 with "atomic": true: some were not
- * valid, and none was enqueued. 503: none was taken, and none was refused: the queue is away.
+ * valid, and none was enqueued. 503: none was taken, and none was refused: the queue is away, or PostgreSQL and a recipe is
+ * not at hand.
  * With a key the ids follow from the one that the key keeps, so a batch that was cut off is completed, not doubled. */
 #include "api/api.h"
-#include "api/batch_group.h"
 #include "api/endpoints/batch.h"
-#include "api/idempotency.h"
+#include "api/endpoints/batch_doc.h"
 #include "api/reply.h"
 #include "api/verdict_reply.h"
-#include "shared/json.h"
-
-#define OUTER_DEPTH 2 /* the document and its list */
-
-struct member {
-    struct batch *batch;
-    struct submission job;
-    struct spec_fault fault; /* of a bad one */
-    struct producer_verdict verdict;
-    enum err err;
-    bool bad, judged;
-};
-
-struct batch {
-    struct request *rq;
-    struct idempotency idem;
-    struct batch_group group;
-    bool atomic;
-    size_t n, pending, accepted, refused; /* refused: for certain */
-    struct member *members;
-};
-
-static void batch_free(struct batch *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        if (!b->members[i].bad)
-            submission_done(&b->members[i].job);
-    }
-    batch_group_done(&b->group);
-    free(b->members);
-    free(b);
-}
 
 /* --- the answer --------------------------------------------------------------------------------- */
 
@@ -96,7 +64,7 @@ static void finish(void *arg)
         idempotency_undone(b->rq, &b->idem, false);
         fate_reply_problem(b->rq, &f);
     }
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 /* Nothing of an atomic batch is enqueued when one is bad; 424 are the good ones. */
@@ -123,7 +91,7 @@ static void reply_spoiled(struct batch *b)
     buf_addf(&body, "],\"accepted\":0,\"rejected\":%zu}", b->n);
     r.body = buf_slice(&body);
     reply_send(b->rq, &r);
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 /* --- enqueue ------------------------------------------------------------------------------------ */
@@ -188,7 +156,7 @@ static void on_open(void *arg, enum err e)
     }
     idempotency_undone(b->rq, &b->idem, false);
     reply_unavailable(b->rq, "the batch cannot be opened now", e);
-    batch_free(b);
+    batch_doc_free(b);
 }
 
 /* Their ids stand fast here: made from the key's where there is one. */
@@ -227,111 +195,10 @@ static void on_begun(void *arg, bool go_on)
     if (go_on)
         begin_batch(b);
     else
-        batch_free(b);
+        batch_doc_free(b);
 }
 
-/* --- the document ------------------------------------------------------------------------------- */
-
-static void take_member(struct batch *b, size_t i, const msgpack_object *o, struct buf *packed)
-{
-    struct member *m = &b->members[i];
-    msgpack_packer pk;
-
-    m->batch = b;
-    buf_clear(packed);
-    mp_packer(&pk, packed);
-    msgpack_pack_object(&pk, *o);
-    m->err = buf_failed(packed) ? ERR_NOMEM
-                                : submission_unpack(buf_slice(packed), &m->job, &m->fault);
-    if (buf_failed(packed))
-        (void)spec_fault_set(&m->fault, "", "no memory for the job");
-    m->bad = m->err != ERR_OK;
-}
-
-static enum err take_members(struct batch *b, const msgpack_object *jobs)
-{
-    AUTO(buf_done) struct buf packed = {0};
-
-    b->members = calloc(jobs->via.array.size, sizeof *b->members);
-    if (b->members == NULL)
-        return ERR_NOMEM;
-    b->n = jobs->via.array.size;
-    for (size_t i = 0; i < b->n; i++)
-        take_member(b, i, &jobs->via.array.ptr[i], &packed);
-    return ERR_OK;
-}
-
-static enum err check_fields(const msgpack_object *root, uint64_t max, struct spec_fault *why)
-{
-    const msgpack_object *jobs = mp_get(root, "jobs"), *atomic = mp_get(root, "atomic");
-    const msgpack_object *then = mp_get(root, "then");
-
-    if (root->type != MSGPACK_OBJECT_MAP)
-        return spec_fault_set(why, "", "must be an object");
-    if (jobs == NULL || jobs->type != MSGPACK_OBJECT_ARRAY || jobs->via.array.size == 0 ||
-        jobs->via.array.size > max)
-        return spec_fault_set(why, "/jobs", "must be an array of 1 to %llu jobs (BATCH_JOBS)",
-                              (unsigned long long)max);
-    if (atomic != NULL && atomic->type != MSGPACK_OBJECT_BOOLEAN)
-        return spec_fault_set(why, "/atomic", "must be true or false");
-    if (root->via.map.size > 1u + (atomic != NULL) + (then != NULL))
-        return spec_fault_set(why, "",
-                              "has a field that is not known; known here: jobs, atomic, then");
-    return ERR_OK;
-}
-
-static enum err build(struct batch *b, const msgpack_object *root, struct spec_fault *why)
-{
-    const msgpack_object *atomic;
-    enum err e = check_fields(root, b->rq->api->opt->batch_jobs, why);
-
-    if (e != ERR_OK)
-        return e;
-    atomic = mp_get(root, "atomic");
-    b->atomic = atomic != NULL && atomic->via.boolean;
-    e = batch_group_read(&b->group, mp_get(root, "then"), why);
-    if (e != ERR_OK)
-        return e;
-    e = take_members(b, mp_get(root, "jobs"));
-    if (e != ERR_OK)
-        (void)spec_fault_set(why, "", "no memory for the batch");
-    return e;
-}
-
-/* The bytes are of our own making, so msgpack-c may see them unchecked; each job is checked by itself. */
-static enum err parse(struct batch *b, struct spec_fault *why)
-{
-    AUTO(buf_done) struct buf packed = {0};
-    msgpack_unpacked root;
-    struct fault text;
-    size_t at = 0;
-    enum err e =
-        json_to_msgpack(buf_slice(&b->rq->body),
-                        (unsigned)b->rq->api->opt->depth_max + OUTER_DEPTH, &packed, &text);
-
-    if (e != ERR_OK) {
-        (void)spec_fault_set(why, "", "%s", text.text);
-        return e;
-    }
-    msgpack_unpacked_init(&root);
-    if (msgpack_unpack_next(&root, packed.data, packed.len, &at) == MSGPACK_UNPACK_SUCCESS) {
-        e = build(b, &root.data, why);
-    } else {
-        e = ERR_NOMEM;
-        (void)spec_fault_set(why, "", "no memory for the batch");
-    }
-    msgpack_unpacked_destroy(&root);
-    return e;
-}
-
-static size_t count_bad(const struct batch *b)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < b->n; i++)
-        n += b->members[i].bad;
-    return n;
-}
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static void refuse(struct request *rq, enum err e, const struct spec_fault *why)
 {
@@ -344,28 +211,49 @@ static void refuse(struct request *rq, enum err e, const struct spec_fault *why)
         fate_reply_problem(rq, &f);
 }
 
-void batch_json_end(struct request *rq)
+static void on_checked(void *arg, enum err e)
 {
-    struct batch *b = calloc(1, sizeof *b);
+    struct batch *b = arg;
     struct uuid base = uuid_v7();
-    struct spec_fault why = {"", "no memory for the batch"};
-    enum err e = ERR_NOMEM;
 
-    if (b != NULL) {
-        b->rq = rq;
-        e = parse(b, &why);
-    }
+    recipe_flow_done(&b->recipes);
     if (e != ERR_OK) {
-        if (b != NULL)
-            batch_free(b);
-        refuse(rq, e, &why);
-    } else if (b->atomic && count_bad(b) > 0) {
+        refuse(b->rq, e, &b->why);
+        batch_doc_free(b);
+    } else if (b->atomic && batch_doc_has_bad(b)) {
         reply_spoiled(b);
-    } else if (!idempotency_read(rq, buf_slice(&rq->body), &b->idem)) {
-        batch_free(b);
+    } else if (!idempotency_read(b->rq, buf_slice(&b->rq->body), &b->idem)) {
+        batch_doc_free(b);
     } else if (b->idem.used) {
-        idempotency_begin(rq, &b->idem, &base, on_begun, b);
+        idempotency_begin(b->rq, &b->idem, &base, on_begun, b);
     } else {
         begin_batch(b);
     }
+}
+
+static void on_away(void *arg, enum err e)
+{
+    struct batch *b = arg;
+
+    recipe_flow_unavailable(b->rq, e);
+    batch_doc_free(b);
+}
+
+void batch_json_end(struct request *rq)
+{
+    static const struct recipe_user user = {batch_doc_check, on_checked, on_away};
+    struct batch *b = calloc(1, sizeof *b);
+    enum err e;
+
+    if (b == NULL) {
+        reply_problem(rq, 503, NULL, "no memory for the batch");
+        return;
+    }
+    b->rq = rq;
+    recipe_flow_init(&b->recipes, rq->api, rq->api->opt->batch_recipes);
+    e = batch_doc_read(b);
+    if (e == ERR_OK)
+        recipe_flow_run(&b->recipes, &user, b);
+    else
+        on_checked(b, e);
 }

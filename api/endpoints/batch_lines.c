@@ -1,6 +1,7 @@
 /* The NDJSON form of POST /v1/jobs/batch: a job a line in, a verdict a line out, both streamed.
  *
  *     bytes --> lines --> submissions --> producer (at most WINDOW_JOBS, WINDOW_BYTES on their way) --> verdict lines
+ *                  \--a recipe that is not at hand--> fetch --> once more
  *
  * Nothing is read while Redis, or a client that does not take its verdicts, is slow: so memory is bounded however
  * long the stream is. Verdicts come as they are known, each with its line's number; the last line sums up. When the queue
@@ -11,6 +12,7 @@
 #include "api/conn.h"
 #include "api/endpoints/batch.h"
 #include "api/idempotency.h"
+#include "api/recipe_flow.h"
 #include "api/reply.h"
 #include "api/verdict_reply.h"
 #include "shared/ndjson.h"
@@ -25,8 +27,15 @@ struct stream {
     struct api *api;
     struct idempotency idem;
     struct ndjson in;
-    struct buf out;    /* verdict lines for the next write */
-    struct line *held; /* judged good, and not taken by the producer yet */
+    struct buf out;             /* verdict lines for the next write */
+    struct line *held;          /* judged good, and not taken by the producer yet */
+    struct recipe_flow recipes; /* of the line that is checked */
+    struct checked_line {
+        struct line *line; /* NULL: none is */
+        struct slice text; /* in the stream's input; in `kept` once it has to wait */
+        struct buf kept;
+        struct spec_fault why;
+    } now;
     uv_timer_t again;
     size_t in_flight, bytes, counted; /* counted: in api->bodies */
     uint64_t accepted, rejected;
@@ -60,13 +69,15 @@ static void on_timer_closed(uv_handle_t *h)
 
     ndjson_done(&s->in);
     buf_done(&s->out);
+    buf_done(&s->now.kept);
+    recipe_flow_done(&s->recipes);
     line_free(s->held);
     free(s);
 }
 
 static void count_memory(struct stream *s)
 {
-    size_t now = s->in.in.cap + s->out.cap;
+    size_t now = s->in.in.cap + s->out.cap + s->now.kept.cap;
 
     if (s->rq == NULL)
         return;
@@ -84,7 +95,7 @@ static void forget_memory(struct stream *s)
 static void free_if_done(struct stream *s)
 {
     if (s->finished || s->rq != NULL || s->in_flight > 0 || s->writing || s->waiting_for_key ||
-        s->busy)
+        s->now.line != NULL || s->busy)
         return;
     s->finished = true;
     uv_close((uv_handle_t *)&s->again, on_timer_closed);
@@ -230,23 +241,79 @@ static void name_line(struct stream *s, struct line *l, struct slice text)
     hash_sha256(text.ptr, text.len, l->print);
 }
 
+/* The text does not stay while a recipe is fetched: more is fed behind it. */
+static enum err keep_text(struct checked_line *now)
+{
+    if (now->kept.len > 0)
+        return ERR_NOT_FOUND;
+    buf_add_slice(&now->kept, now->text);
+    if (buf_failed(&now->kept)) {
+        (void)spec_fault_set(&now->why, "", "no memory for the job");
+        return ERR_NOMEM;
+    }
+    now->text = buf_slice(&now->kept);
+    return ERR_NOT_FOUND;
+}
+
+static enum err check(void *arg, struct recipe_book *book)
+{
+    struct stream *s = arg;
+    enum err e = submission_parse_with(s->now.text, (unsigned)s->api->opt->depth_max, book,
+                                       &s->now.line->job, &s->now.why);
+
+    return e == ERR_NOT_FOUND ? keep_text(&s->now) : e;
+}
+
+/* Nobody waits for its verdict once the client is gone, or the stream has stopped. */
+static void end_check(struct stream *s, enum err e)
+{
+    struct line *l = s->now.line;
+    bool awaited = s->rq != NULL && s->stopped == ERR_OK;
+
+    s->now.line = NULL;
+    recipe_flow_reset(&s->recipes);
+    if (awaited && e == ERR_OK) {
+        name_line(s, l, s->now.text);
+        (void)submit(s, l);
+    } else {
+        if (awaited)
+            tell(s, l->number, &(struct fate){.err = e, .fault = &s->now.why});
+        line_free(l);
+    }
+    buf_done(&s->now.kept);
+    go_on(s);
+}
+
+static void on_checked(void *arg, enum err e)
+{
+    end_check(arg, e);
+}
+
+/* The others may go on: not each of them names a recipe. */
+static void on_away(void *arg, enum err e)
+{
+    struct stream *s = arg;
+
+    (void)spec_fault_set(&s->now.why, "", RECIPE_FLOW_AWAY ": %s; try again in a moment",
+                         err_text(e));
+    end_check(s, ERR_UNREACHABLE);
+}
+
 static void take_line(struct stream *s, struct slice text)
 {
-    struct line *l = calloc(1, sizeof *l);
+    static const struct recipe_user user = {check, on_checked, on_away};
     struct spec_fault why = {"", "no memory for the job"};
-    enum err e = ERR_NOMEM;
+    struct line *l = calloc(1, sizeof *l);
 
-    if (l != NULL)
-        e = submission_parse(text, (unsigned)s->api->opt->depth_max, &l->job, &why);
-    if (e != ERR_OK) {
-        free(l);
-        tell(s, s->in.line, &(struct fate){.err = e, .fault = &why});
+    if (l == NULL) {
+        tell(s, s->in.line, &(struct fate){.err = ERR_NOMEM, .fault = &why});
         return;
     }
     l->stream = s;
     l->number = s->in.line;
-    name_line(s, l, text);
-    (void)submit(s, l);
+    s->now.line = l;
+    s->now.text = text;
+    recipe_flow_run(&s->recipes, &user, s);
 }
 
 static void refuse_long(struct stream *s)
@@ -262,7 +329,8 @@ static void refuse_long(struct stream *s)
 static bool has_room(const struct stream *s)
 {
     return s->rq != NULL && s->stopped == ERR_OK && !s->waiting_for_key && s->held == NULL &&
-           s->in_flight < WINDOW_JOBS && s->bytes < WINDOW_BYTES && s->out.len < OUT_MAX;
+           s->now.line == NULL && s->in_flight < WINDOW_JOBS && s->bytes < WINDOW_BYTES &&
+           s->out.len < OUT_MAX;
 }
 
 static void retry_held(struct stream *s)
@@ -305,7 +373,7 @@ static bool take_lines(struct stream *s)
 static bool is_over(const struct stream *s, bool taken)
 {
     return s->rq != NULL && !s->parsing && s->in_flight == 0 && s->held == NULL &&
-           !s->writing && ((s->whole && taken) || s->stopped != ERR_OK);
+           s->now.line == NULL && !s->writing && ((s->whole && taken) || s->stopped != ERR_OK);
 }
 
 /* Whatever has happened: takes on what there is room for, writes, reads on, or ends. */
@@ -368,6 +436,7 @@ void batch_lines_begin(struct request *rq)
     s->rq = rq;
     s->api = rq->api;
     s->in.max = rq->api->opt->line_max;
+    recipe_flow_init(&s->recipes, rq->api, RECIPES_PER_JOB);
     must(uv_timer_init(loop_uv(rq->api->loop), &s->again) == 0);
     s->again.data = s;
     rq->work = s;

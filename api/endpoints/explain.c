@@ -4,15 +4,11 @@
 #include "queue/explain.h"
 
 #include "api/api.h"
+#include "api/by_id.h"
 #include "api/endpoints/endpoints.h"
 #include "api/reply.h"
 
-struct look {
-    struct request *rq;
-    struct uuid id;
-};
-
-static void answer(struct look *l, const struct explanation *what)
+static void answer(struct by_id *l, const struct explanation *what)
 {
     AUTO(buf_done) struct buf out = {0};
 
@@ -23,7 +19,7 @@ static void answer(struct look *l, const struct explanation *what)
 static void on_row(void *arg, enum err e, const struct ledger_row *row,
                    const struct ledger_parts *parts)
 {
-    struct look *l = arg;
+    struct by_id *l = arg;
     struct explanation what;
 
     (void)parts;
@@ -40,7 +36,7 @@ static void on_row(void *arg, enum err e, const struct ledger_row *row,
 
 static void on_explained(void *arg, enum err e, const struct explanation *what)
 {
-    struct look *l = arg;
+    struct by_id *l = arg;
     struct pg *pg = l->rq->api->pg;
 
     if (e == ERR_OK)
@@ -60,21 +56,12 @@ static void on_explained(void *arg, enum err e, const struct explanation *what)
 
 static void on_end(struct request *rq)
 {
-    struct look *l;
-    struct uuid id;
+    struct by_id *l = by_id_new(rq, "job");
     enum err e;
 
-    if (!uuid_parse(rq->params[0], &id)) {
-        reply_problem(rq, 404, NULL, "there is no such job: an id is a UUID");
+    if (l == NULL)
         return;
-    }
-    l = calloc(1, sizeof *l);
-    if (l == NULL) {
-        reply_problem(rq, 503, NULL, "no memory for the answer");
-        return;
-    }
-    *l = (struct look){.rq = rq, .id = id};
-    e = explain_job(rq->api->redis, &id, on_explained, l);
+    e = explain_job(rq->api->redis, &l->id, on_explained, l);
     if (e == ERR_OK)
         return;
     free(l);

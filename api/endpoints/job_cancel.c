@@ -5,6 +5,7 @@
  *
  * A job that waits after its worker died may have its last word in the record already: that counts. */
 #include "api/api.h"
+#include "api/by_id.h"
 #include "api/endpoints/endpoints.h"
 #include "api/job_wait.h"
 #include "api/reply.h"
@@ -178,10 +179,8 @@ static void on_end(struct request *rq)
     struct ending *c;
     struct uuid id;
 
-    if (!uuid_parse(rq->params[0], &id)) {
-        reply_problem(rq, 404, NULL, "there is no such job: an id is a UUID");
+    if (!by_id_read(rq, "job", &id))
         return;
-    }
     c = calloc(1, sizeof *c);
     if (c == NULL) {
         reply_problem(rq, 503, NULL, "no memory for the answer");

@@ -5,6 +5,7 @@
  *
  * Nothing waits for a client that reads slowly but the newest news: what it missed is read from the
  * record when it has caught up. One that takes nothing for WRITE_TIMEOUT is dropped. */
+#include "api/by_id.h"
 #include "api/conn.h"
 #include "api/endpoints/endpoints.h"
 #include "api/reply.h"
@@ -264,10 +265,8 @@ static void on_end(struct request *rq)
     struct stream *st;
     struct uuid id;
 
-    if (!uuid_parse(rq->params[0], &id)) {
-        reply_problem(rq, 404, NULL, "there is no such job: an id is a UUID");
+    if (!by_id_read(rq, "job", &id))
         return;
-    }
     st = calloc(1, sizeof *st);
     if (st == NULL) {
         reply_problem(rq, 503, NULL, "no memory for the answer");

@@ -1,9 +1,7 @@
 /* POST /v1/jobs: check, encode, enqueue, 202.
  *
- *     parse --Idempotency-Key--> begin --> enqueue --> reply
- *      ^  \______________________________/
- *      |   \--a recipe that is not at hand--> fetch
- *      +--------------------------------------------/
+ *     check (api/recipe_flow.h) --Idempotency-Key--> begin --> enqueue --> reply
+ *         \___________________________________________________/
  *
  * The 202 goes out when Redis has confirmed; with the shipped redis.conf the job is then on disk. When Redis was
  * cut off in the middle nobody knows whether it took the job: 503 says so, and with a key the retry is safe. */
@@ -11,19 +9,16 @@
 #include "api/endpoints/endpoints.h"
 #include "api/idempotency.h"
 #include "api/job_answer.h"
-#include "api/recipes.h"
+#include "api/recipe_flow.h"
 #include "api/reply.h"
 #include "api/verdict_reply.h"
-
-#define FETCHES_MAX 32 /* recipes that one job may name */
 
 struct post {
     struct request *rq;
     struct submission job;
     struct idempotency idem;
-    struct recipe_book book;
+    struct recipe_flow recipes;
     struct spec_fault why;
-    unsigned fetches;
 };
 
 static void post_free(struct post *p)
@@ -107,56 +102,39 @@ static void begin(struct post *p)
         enqueue(p);
 }
 
-static void parse(struct post *p);
-
-static void on_fetched(void *arg, enum err e)
+static enum err check(void *arg, struct recipe_book *book)
 {
     struct post *p = arg;
-    struct request *rq = p->rq;
 
-    if (e == ERR_OK) {
-        parse(p);
-        return;
-    }
-    if (e == ERR_NOT_FOUND)
-        fate_reply_problem(rq, &(struct fate){.err = ERR_MALFORMED, .fault = &p->why});
-    else
-        reply_unavailable(rq, "recipes cannot be looked up", e);
-    free(p);
+    return submission_parse_with(buf_slice(&p->rq->body), (unsigned)p->rq->api->opt->depth_max,
+                                 book, &p->job, &p->why);
 }
 
-static void fetch(struct post *p)
+static void on_checked(void *arg, enum err e)
 {
-    struct api *api = p->rq->api;
-    enum err e = p->fetches++ < FETCHES_MAX
-                     ? recipes_fetch(api->recipes, api->pg, &p->book.wanted, on_fetched, p)
-                     : ERR_NOT_FOUND;
+    struct post *p = arg;
 
-    if (e == ERR_NOT_FOUND)
-        (void)snprintf(p->why.text, sizeof p->why.text, "more than %d recipes in one job",
-                       FETCHES_MAX);
-    if (e != ERR_OK)
-        on_fetched(p, e);
-}
-
-static void parse(struct post *p)
-{
-    struct request *rq = p->rq;
-    enum err e = submission_parse_with(buf_slice(&rq->body), (unsigned)rq->api->opt->depth_max,
-                                       &p->book, &p->job, &p->why);
-
+    recipe_flow_done(&p->recipes);
     if (e == ERR_OK) {
         begin(p);
-    } else if (e == ERR_NOT_FOUND) {
-        fetch(p);
-    } else {
-        fate_reply_problem(rq, &(struct fate){.err = e, .fault = &p->why});
-        free(p);
+        return;
     }
+    fate_reply_problem(p->rq, &(struct fate){.err = e, .fault = &p->why});
+    post_free(p);
+}
+
+static void on_away(void *arg, enum err e)
+{
+    struct post *p = arg;
+
+    recipe_flow_done(&p->recipes);
+    recipe_flow_unavailable(p->rq, e);
+    post_free(p);
 }
 
 static void on_end(struct request *rq)
 {
+    static const struct recipe_user user = {check, on_checked, on_away};
     struct post *p;
 
     if (request_header(rq, "content-type").len > 0 &&
@@ -170,8 +148,8 @@ static void on_end(struct request *rq)
         return;
     }
     p->rq = rq;
-    p->book = (struct recipe_book){.find = recipes_find, .arg = rq->api->recipes};
-    parse(p);
+    recipe_flow_init(&p->recipes, rq->api, RECIPES_PER_JOB);
+    recipe_flow_run(&p->recipes, &user, p);
 }
 
 const struct endpoint endpoint_jobs_post = {

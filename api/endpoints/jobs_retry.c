@@ -1,10 +1,12 @@
 /* POST /v1/jobs/{id}/retry: runs one job again that is dead, cancelled or expired, as it was or edited.
  * POST /v1/jobs/retry: many, by filter, perhaps spread over time; or only counted.
  *
- * parse -> redrive (queue/redrive.h) -> reply. */
+ * check (of an edit: api/recipe_flow.h) -> redrive (queue/redrive.h) -> reply. */
 #include "api/api.h"
 #include "api/body_json.h"
+#include "api/by_id.h"
 #include "api/endpoints/endpoints.h"
+#include "api/recipe_flow.h"
 #include "api/reply.h"
 #include "queue/redrive.h"
 #include "queue/spec/walk.h"
@@ -23,11 +25,14 @@ struct retry_one {
     struct request *rq;
     struct uuid id;
     struct body_json body;
-    struct spec_job edit;
+    struct recipe_flow recipes;
+    struct redrive_edit edit;
+    struct spec_fault why;
 };
 
 static void retry_one_free(struct retry_one *r)
 {
+    recipe_flow_done(&r->recipes);
     body_json_done(&r->body);
     free(r);
 }
@@ -68,47 +73,78 @@ static void on_redriven(void *arg, const struct redrive_result *result)
     retry_one_free(r);
 }
 
-/* An empty body: as it was. Answers when it cannot be read. */
-static bool read_edit(struct retry_one *r)
+static void redrive(struct retry_one *r, const struct redrive_edit *edit)
 {
-    struct spec_fault why;
+    struct redrive_parts parts = parts_of(r->rq->api);
+    enum err e = redrive_job(&parts, &r->id, edit, on_redriven, r);
 
-    if (r->rq->body.len == 0)
-        return true;
-    if (!body_json_read(r->rq, &r->body))
-        return false;
-    if (redrive_edit_parse(&r->body.root, &r->edit, &why) == ERR_OK)
-        return true;
-    body_json_refuse(r->rq, &why);
-    return false;
+    if (e == ERR_OK)
+        return;
+    reply_unavailable(r->rq, "the job cannot be run again now", e);
+    retry_one_free(r);
 }
 
+static enum err check_edit(void *arg, struct recipe_book *book)
+{
+    struct retry_one *r = arg;
+    enum err e = body_json_again(&r->body);
+
+    if (e != ERR_OK)
+        (void)spec_fault_set(&r->why, "", "no memory for the request");
+    return e != ERR_OK
+               ? e
+               : redrive_edit_parse(&r->body.root, book, &r->body.zone, &r->edit, &r->why);
+}
+
+static void on_checked(void *arg, enum err e)
+{
+    struct retry_one *r = arg;
+
+    if (e == ERR_OK) {
+        redrive(r, &r->edit);
+        return;
+    }
+    if (e == ERR_NOMEM)
+        reply_problem(r->rq, 503, NULL, "%s", r->why.text);
+    else if (e == ERR_TOO_BIG)
+        reply_problem(r->rq, 413, NULL, "%s", r->why.text);
+    else
+        body_json_refuse(r->rq, &r->why);
+    retry_one_free(r);
+}
+
+static void on_away(void *arg, enum err e)
+{
+    struct retry_one *r = arg;
+
+    recipe_flow_unavailable(r->rq, e);
+    retry_one_free(r);
+}
+
+/* Of an empty body nothing is to be other. */
 static void retry_one(struct request *rq)
 {
-    struct redrive_parts parts = parts_of(rq->api);
+    static const struct recipe_user user = {check_edit, on_checked, on_away};
     struct retry_one *r;
-    enum err e;
+    struct uuid id;
 
+    if (!by_id_read(rq, "job", &id))
+        return;
     r = calloc(1, sizeof *r);
     if (r == NULL) {
         reply_problem(rq, 503, NULL, "no memory for the request");
         return;
     }
     r->rq = rq;
-    if (!uuid_parse(rq->params[0], &r->id)) {
-        reply_problem(rq, 404, NULL, "there is no such job: an id is a UUID");
+    r->id = id;
+    recipe_flow_init(&r->recipes, rq->api, RECIPES_PER_JOB);
+    if (rq->body.len == 0) {
+        redrive(r, NULL);
+    } else if (!body_json_read(rq, &r->body)) {
         retry_one_free(r);
-        return;
+    } else {
+        recipe_flow_run(&r->recipes, &user, r);
     }
-    if (!read_edit(r)) {
-        retry_one_free(r);
-        return;
-    }
-    e = redrive_job(&parts, &r->id, rq->body.len > 0 ? &r->edit : NULL, on_redriven, r);
-    if (e == ERR_OK)
-        return;
-    reply_unavailable(rq, "the job cannot be run again now", e);
-    retry_one_free(r);
 }
 
 /* --- many ------------------------------------------------------------------------------------ */

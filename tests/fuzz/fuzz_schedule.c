@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     for (size_t i = 0; i < 8; i++)
         moment = moment << 8 | data[i];
-    e = schedule_body_parse(slice_of(data + 8, size - 8), JOB_DEPTH_MAX, &body, &why);
+    e = schedule_body_parse(slice_of(data + 8, size - 8), JOB_DEPTH_MAX, NULL, &body, &why);
     if (e != ERR_OK) {
         must(why.text[0] != '\0');
         return 0;

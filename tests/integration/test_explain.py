@@ -1,5 +1,6 @@
 """Why a job waits: each reason, over HTTP and on the command line."""
 
+import hashlib
 import json
 import signal
 import uuid
@@ -54,6 +55,29 @@ def test_nobody_knows_a_job_that_is_not_there(small):
     assert small.get("/v1/jobs/x/explain")[0] == 404
     assert small.cli("explain", str(uuid.uuid4()), check=False).returncode == 4
     assert small.cli("explain", "x", check=False).returncode == 4
+
+
+def follower(job, index):
+    """The id of what follows a job: it is known before there is one."""
+    parent = uuid.UUID(job).bytes
+    made = bytearray(parent[:6] + hashlib.sha256(parent + index.to_bytes(4, "big")).digest()[:10])
+    made[6], made[8] = made[6] & 0x0F | 0x70, made[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(made)))
+
+
+def test_what_follows_a_job_does_not_wait_for_it(small):
+    """It is not there: a link of a chain, or a follow-up, becomes a job when the one before it has ended."""
+    link = {"type": "noop", "args": {}}
+    job = submit(small, None, 300, then=[link], chain=[{**link, "delay_ms": 3600000}])
+    small.client.state(job, "running")
+    then, chain = follower(job, 0), follower(job, 16)  # a link comes behind all places of `then`
+    assert [small.get(f"/v1/jobs/{j}/explain")[0] for j in (then, chain)] == [404, 404]
+    small.client.ended(job)
+    small.client.ended(then)
+    small.client.state(chain, "scheduled")
+    assert codes(explain(small, chain)) == ["scheduled"], "it waits for its own time, and for nothing else"
+    assert small.request("POST", f"/v1/jobs/{chain}/cancel")[0] == 200
+    small.client.quiet()
 
 
 def test_a_job_that_is_not_due(small):

@@ -45,7 +45,7 @@ static struct answer put_one(struct world *w, const char *name, const char *rule
                    "{%s,\"queue\":\"q\",\"job\":{\"type\":\"noop\",\"args\":{},\"priority\":"
                    "\"high\"}}",
                    rule);
-    if (schedule_body_parse(slice_str(json), 16, &body, &why) != ERR_OK)
+    if (schedule_body_parse(slice_str(json), 16, NULL, &body, &why) != ERR_OK)
         fail_msg("%s %s", why.pointer, why.text);
     assert_int_equal(schedules_put(w->redis, name, &body, max, on_answer, &a), ERR_OK);
     schedule_body_done(&body);
