@@ -1,7 +1,7 @@
 /* cost: what an order will take of one processor, told from its plan before any pixel is touched.
  *
  * A sum of pixels times nanoseconds: of the decoder, of each resize, operation and encoder, measured
- * on the machine of docs/decisions/0015 and good to a factor of two there. It need not be right; it has
+ * on the machine of docs/decisions/0016 and good to a factor of two there. It need not be right; it has
  * to tell a thumbnail from an AVIF of twenty million pixels, so that the one need not wait for the
  * other. */
 #ifndef WORKER_RENDER_CHILD_COST_H
