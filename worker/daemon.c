@@ -294,6 +294,24 @@ void daemon_on_tick(void *arg, const struct ticker_event *ev)
                   LOG_U("skipped", ev->skipped), LOG_U("late_ms", ev->late_ms));
 }
 
+static void keep_slot(const struct slot *s, struct blob_keep *k)
+{
+    for (size_t i = 0; i < s->n_outputs; i++) {
+        if (s->outputs[i].file != NULL)
+            blob_keep_add(k, s->outputs[i].file);
+    }
+}
+
+void daemon_on_keep(void *arg, struct blob_keep *k)
+{
+    struct daemon *d = arg;
+
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        for (const struct slot *s = d->lanes[i].list; s != NULL; s = s->next)
+            keep_slot(s, k);
+    }
+}
+
 /* --- connections ------------------------------------------------------------------------------------- */
 
 void daemon_drop_crashes(struct daemon *d, struct redis *redis)
@@ -391,5 +409,7 @@ void daemon_start(struct daemon *d)
     reaper_start(d->reaper);
     ticker_start(d->ticker);
     salvage_start(d->salvage);
+    if (d->sweeper != NULL)
+        sweeper_start(d->sweeper);
     loop_ready(d->sv.loop, "taking jobs");
 }

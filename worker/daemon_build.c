@@ -257,6 +257,26 @@ static enum err build_salvage(struct daemon *d, struct fault *reterr)
                        &d->salvage, reterr);
 }
 
+static enum err build_sweeper(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+    uv_loop_t *uv = loop_uv(d->sv.loop);
+    enum err e = blob_keep_new(uv, opt->blob_dir, opt->blob_keep_ms, daemon_on_keep, d,
+                               &d->keep, reterr);
+
+    if (e != ERR_OK || opt->sweep_every_ms == 0)
+        return e;
+    return sweeper_new(uv,
+                       &(struct sweeper_options){.redis = d->sv.redis,
+                                                 .pg = &d->sv.pg,
+                                                 .dir = opt->blob_dir,
+                                                 .every_ms = opt->sweep_every_ms,
+                                                 .grace_ms = opt->blob_grace_ms,
+                                                 .metrics = d->sv.metrics,
+                                                 .log = &d->sv.log},
+                       &d->sweeper, reterr);
+}
+
 static enum err build(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
@@ -287,6 +307,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_ticker(d, reterr);
     if (e == ERR_OK)
         e = build_salvage(d, reterr);
+    if (e == ERR_OK)
+        e = build_sweeper(d, reterr);
     if (e == ERR_OK && opt->metrics_listen != NULL)
         e = metrics_listener_new(loop_uv(d->sv.loop), opt->metrics_listen, d->sv.metrics,
                                  &d->sv.log, &d->listener, reterr);
