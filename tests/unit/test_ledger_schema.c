@@ -198,7 +198,7 @@ static void a_newer_database_is_an_error(void **state)
     assert_int_equal(ledger_migrate(url, NULL, NULL, &why), ERR_UNSUPPORTED);
     assert_string_equal(why.text,
                         "the database is at schema version 99, this program knows up to "
-                        "5: use the newer program");
+                        "6: use the newer program");
     assert_int_equal(ask_version(), 99);
 }
 
