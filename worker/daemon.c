@@ -275,6 +275,21 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
     instance_sweep(&d->instance, consumer);
 }
 
+struct consumer *daemon_consumer_of(void *arg, size_t queue)
+{
+    struct daemon *d = arg;
+
+    return d->lanes[queue].consumer;
+}
+
+void daemon_on_next_tick(void *arg, size_t queue, uint64_t wait_ms)
+{
+    struct daemon *d = arg;
+
+    if (d->ticker != NULL)
+        ticker_expect(d->ticker, queue, wait_ms);
+}
+
 void daemon_on_tick(void *arg, const struct ticker_event *ev)
 {
     struct daemon *d = arg;

@@ -4,6 +4,8 @@
 #include "worker/notify/mime.h"
 #include "worker/result_memory.h"
 
+#define LOOK_MS 60000 /* for ticks; the reaper tells of them much sooner */
+
 /* --- building ---------------------------------------------------------------------------------------- */
 
 static enum err parse_secrets(struct services *sv, struct fault *reterr)
@@ -193,6 +195,8 @@ static enum err build_lanes(struct daemon *d, struct fault *reterr)
                                                .lease_ms = (uint32_t)opt->lease_ms,
                                                .log = &d->sv.log,
                                                .on_reaped = daemon_on_reaped,
+                                               .consumer_of = daemon_consumer_of,
+                                               .on_tick = daemon_on_next_tick,
                                                .arg = d},
                       &d->reaper, reterr);
 }
@@ -237,6 +241,7 @@ static enum err build_ticker(struct daemon *d, struct fault *reterr)
         loop_uv(d->sv.loop), d->sv.redis,
         &(struct ticker_options){.queues = d->queues,
                                  .n_queues = d->n_lanes,
+                                 .look_ms = LOOK_MS,
                                  .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
                                  .on_tick = daemon_on_tick,
                                  .arg = d},

@@ -70,6 +70,8 @@ void daemon_on_lost(void *arg);
 void daemon_on_cancel(void *arg, const struct uuid *id);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
+struct consumer *daemon_consumer_of(void *arg, size_t queue);
+void daemon_on_next_tick(void *arg, size_t queue, uint64_t wait_ms);
 void daemon_on_tick(void *arg, const struct ticker_event *ev);
 void daemon_on_keep(void *arg, struct blob_keep *k);
 
