@@ -406,6 +406,16 @@ enum cli_exit client_postgres(struct client *c, struct pg **ret)
     return CLI_DONE;
 }
 
+struct pg *const *client_pg(const struct client *c)
+{
+    return &c->pg;
+}
+
+struct uv_loop_s *client_loop(const struct client *c)
+{
+    return loop_uv(c->loop);
+}
+
 enum cli_exit client_producer(struct client *c, size_t max_pending, struct producer **ret)
 {
     const struct producer_options po = {.max_pending = max_pending,

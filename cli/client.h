@@ -26,6 +26,8 @@ void client_close(struct client **p);
 /* Connects, or says what is missing or why it cannot. */
 MUST_USE enum cli_exit client_redis(struct client *c, struct redis **ret);
 MUST_USE enum cli_exit client_postgres(struct client *c, struct pg **ret);
+/* Where that is kept: NULL there once it is closed. */
+struct pg *const *client_pg(const struct client *c);
 /* After client_redis(). */
 MUST_USE enum cli_exit client_producer(struct client *c, size_t max_pending,
                                        struct producer **ret);
@@ -36,6 +38,7 @@ void client_producer_done(struct client *c);
  * the operation gave; unless it is ERR_OK nothing is waited for, and it is given back. */
 MUST_USE enum err client_wait(struct client *c, enum err started);
 void client_answered(struct client *c, enum err e);
+struct uv_loop_s *client_loop(const struct client *c);
 /* At a signal: nothing new is to be started. */
 bool client_gave_up(const struct client *c);
 /* ERR_OK after that time, or when what client_hear() listens for was heard; ERR_CANCELED at a signal. */

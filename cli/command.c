@@ -23,6 +23,7 @@ const struct command *const command_table[] = {
     &command_explain,
     &command_watch,
     &command_cancel,
+    &command_sweep,
     &command_migrate,
     &command_version,
     &command_help,

@@ -35,6 +35,7 @@ extern const struct command
     command_watch,
     command_cancel,
     command_recipes,
+    command_sweep,
     command_migrate,
     command_version,
     command_help;

@@ -6,7 +6,7 @@
 
 struct options {
     char *redis_url, *pg_url, *blob_dir;
-    uint64_t timeout_ms, schedules_max;
+    uint64_t timeout_ms, schedules_max, blob_grace_ms;
     unsigned log_level;
 };
 

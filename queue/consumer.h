@@ -6,7 +6,7 @@
  *
  * A consumer is named host:instance:boot, boot being new at every start and after every lost
  * lease. When it registers, whatever an earlier boot of the same host:instance held goes back to
- * the queue at once. It beats every beat_ms; who is silent for lease_ms is reaped by anyone
+ * the queue at once. It beats every beat_ms (or more often, when a beat goes along with a look of the reaper's); who is silent for lease_ms is reaped by anyone
  * (reaper.h). A claimed job is held until it is settled. After a reconnect the consumer gives
  * back what Redis thinks it holds and it never received. Settling twice is harmless; settling a job that
  * is no longer ours gives ERR_STALE. Settlements of one loop turn share one call; those that

@@ -1,4 +1,5 @@
 #include "queue/consumer_internal.h"
+#include "queue/consumer_ride.h"
 #include "queue/restart.h"
 #include "shared/backoff.h"
 #include "shared/clock.h"
@@ -8,6 +9,7 @@
 #define BOOT_BYTES       4
 #define REPLACED_BASE_MS 4000
 #define REPLACED_CAP_MS  60000
+#define RIDE_PART        4     /* of a beat: sooner after the last one none goes along */
 #define SETTLED_DOWN_MS  60000 /* after so long a takeover counts as the first again */
 
 bool consumer_is_sure(const struct consumer *c)
@@ -226,13 +228,10 @@ static void alive(struct consumer *c, const redisReply *reply)
     }
 }
 
-static void on_beat(void *arg, enum err e, const redisReply *reply)
+static void beat_told(struct consumer *c, const redisReply *reply)
 {
-    struct consumer *c = consumer_of(arg);
-
-    consumer_called(c);
     c->beating = false;
-    if (c->beat_epoch == c->epoch && e == ERR_OK && is_beat(reply) &&
+    if (c->beat_epoch == c->epoch && reply != NULL && is_beat(reply) &&
         (c->state == CONSUMER_READY || c->state == CONSUMER_CHECKING)) {
         if (reply->element[0]->integer == 1)
             alive(c, reply);
@@ -240,7 +239,21 @@ static void on_beat(void *arg, enum err e, const redisReply *reply)
             consumer_lose(c, reply->element[0]->integer == 2);
     }
     consumer_ask_missed(c);
+}
+
+static void on_beat(void *arg, enum err e, const redisReply *reply)
+{
+    struct consumer *c = consumer_of(arg);
+
+    consumer_called(c);
+    beat_told(c, e == ERR_OK ? reply : NULL);
     consumer_close_step(c);
+}
+
+static void note_beat(struct consumer *c)
+{
+    c->beat_sent_ms = clock_now_ms();
+    c->beat_epoch = c->epoch;
 }
 
 void consumer_send_beat(struct consumer *c)
@@ -249,8 +262,7 @@ void consumer_send_beat(struct consumer *c)
 
     if (c->beating)
         return;
-    c->beat_sent_ms = clock_now_ms();
-    c->beat_epoch = c->epoch;
+    note_beat(c);
     c->beating = consumer_call(c, &(struct consumer_call){.script = QUEUE_BEAT,
                                                           .args = args,
                                                           .n_args = COUNT_OF(args),
@@ -264,16 +276,50 @@ void consumer_check(struct consumer *c, const char *why)
     consumer_send_beat(c);
 }
 
+/* What is seen to at each beat. False: there is none to be sent. */
+static bool before_beat(struct consumer *c)
+{
+    if (c->state != CONSUMER_READY && c->state != CONSUMER_CHECKING)
+        return false;
+    if (c->state == CONSUMER_READY && !consumer_is_sure(c))
+        consumer_set_state(c, CONSUMER_CHECKING, CONSUMER_UNSURE);
+    if (!waiter_is_up(c->waiter))
+        c->hungry = true; /* nobody would wake us */
+    consumer_turn(c);
+    return true;
+}
+
 void consumer_on_beat_timer(uv_timer_t *t)
 {
     struct consumer *c = consumer_of(t->data);
 
-    if (c->state != CONSUMER_READY && c->state != CONSUMER_CHECKING)
-        return;
-    if (c->state == CONSUMER_READY && !consumer_is_sure(c))
-        consumer_set_state(c, CONSUMER_CHECKING, CONSUMER_UNSURE);
-    consumer_send_beat(c);
-    if (!waiter_is_up(c->waiter))
-        c->hungry = true; /* nobody would wake us */
-    consumer_turn(c);
+    if (before_beat(c))
+        consumer_send_beat(c);
+}
+
+/* --- a beat that goes along ------------------------------------------------------------------ */
+
+bool consumer_ride(struct consumer *c, struct slice ret[CONSUMER_RIDE_ARGS])
+{
+    if (c->beating || clock_now_ms() - c->beat_sent_ms < c->beat_ms / RIDE_PART ||
+        !before_beat(c))
+        return false;
+    ret[0] = slice_str(c->name);
+    ret[1] = slice_str(c->identity);
+    return true;
+}
+
+void consumer_ride_sent(struct consumer *c)
+{
+    c->calls++;
+    c->beating = true;
+    note_beat(c);
+    (void)uv_timer_again(&c->beat); /* the next of its own is due a whole beat from now */
+}
+
+void consumer_rode(struct consumer *c, const redisReply *beat)
+{
+    consumer_called(c);
+    beat_told(c, beat);
+    consumer_close_step(c);
 }

@@ -2,6 +2,7 @@
  *
  *     mr:queues                    SET     names of the queues that were ever used
  *     mr:salvage                   STRING  somebody looks for lost jobs
+ *     mr:sweep                     STRING  somebody sweeps the blob directory
  *     mr:redis                     STRING  run id of the Redis whose AOF is known to be whole
  *     mr:{q}:ready:<priority>      LIST    jobs waiting; in at the left, out at the right
  *     mr:{q}:active:<consumer>     HASH    id -> priority digit and item, claimed and not settled
@@ -45,6 +46,7 @@
 #define KEYS_QUEUES       "mr:queues"
 #define KEYS_REDIS        "mr:redis"
 #define KEYS_SALVAGE      "mr:salvage"
+#define KEYS_SWEEP        "mr:sweep"
 #define KEYS_IDEM         "mr:idem:"
 
 #define KEYS_CONSUMER_MAX 127 /* host:instance:boot */

@@ -26,6 +26,9 @@ static const unsigned char sql_image_results[] = {
 static const unsigned char sql_recipes[] = {
 #include "queue/sql/0005_recipes.sql.inc"
 };
+static const unsigned char sql_by_content[] = {
+#include "queue/sql/0006_outputs_by_content.sql.inc"
+};
 
 /* The file of version v stands at v - 1. */
 static const struct migration {
@@ -38,6 +41,7 @@ static const struct migration {
     {"redrive", sql_redrive, sizeof sql_redrive - 1},
     {"image_results", sql_image_results, sizeof sql_image_results - 1},
     {"recipes", sql_recipes, sizeof sql_recipes - 1},
+    {"outputs_by_content", sql_by_content, sizeof sql_by_content - 1},
 };
 
 unsigned ledger_version_wanted(void)

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "queue/consumer_ride.h"
 #include "queue/keys.h"
 #include "queue/scripts.h"
 #include "shared/clock.h"
@@ -12,11 +13,14 @@
     500 /* with many queues it looks less often, so that an idle worker is quiet */
 #define TICK_MAX_MS 5000
 #define LEASE_MS    10000
-#define REPLY_HEAD  3 /* cut short, now, next due */
+#define REPLY_HEAD  5 /* cut short, now, next due, next tick, the beat */
+#define LOOK_ARGS   3
 
 struct watched {
     struct reaper *reaper;
-    struct queue_keys keys;
+    struct schedule_keys keys;
+    size_t place;           /* in the owner's list */
+    struct consumer *rider; /* whose beat goes along with the look in flight; may be NULL */
     bool looking;
     uint64_t next_ms; /* on our clock */
 };
@@ -26,6 +30,8 @@ struct reaper {
     struct redis *redis;
     const struct log_ctx *log;
     void (*on_reaped)(void *arg, const char *queue, const char *consumer, size_t jobs);
+    struct consumer *(*consumer_of)(void *arg, size_t queue);
+    void (*on_tick)(void *arg, size_t queue, uint64_t wait_ms);
     void *arg;
     uint32_t tick_ms, lease_ms;
     uv_timer_t timer;
@@ -108,10 +114,10 @@ static void tell_reaped(struct watched *w, const redisReply *name, const redisRe
 
     if (name->type != REDIS_REPLY_STRING)
         return;
-    log_debug(r->log, "reaper.reaped", LOG_S("queue", w->keys.queue),
+    log_debug(r->log, "reaper.reaped", LOG_S("queue", w->keys.queue.queue),
               LOG_S("consumer", name->str), LOG_U("jobs", number_of(jobs)));
     if (r->on_reaped != NULL)
-        r->on_reaped(r->arg, w->keys.queue, name->str, (size_t)number_of(jobs));
+        r->on_reaped(r->arg, w->keys.queue.queue, name->str, (size_t)number_of(jobs));
 }
 
 /* How long until this queue needs a look again. */
@@ -126,20 +132,42 @@ static uint64_t rest_ms(const struct reaper *r, const redisReply *reply)
     return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
+static void tell_tick(const struct watched *w, const redisReply *reply)
+{
+    const struct reaper *r = w->reaper;
+    uint64_t now_ms = number_of(reply->element[1]), tick_ms = number_of(reply->element[3]);
+
+    if (tick_ms > 0 && r->on_tick != NULL && !r->closing)
+        r->on_tick(r->arg, w->place, tick_ms > now_ms ? tick_ms - now_ms : 0);
+}
+
 static void distrust_silence(struct reaper *r)
 {
     r->reap_from_ms = clock_now_ms() + r->lease_ms;
+}
+
+static void end_ride(struct watched *w, const redisReply *beat)
+{
+    struct consumer *rider = w->rider;
+
+    w->rider = NULL;
+    if (rider != NULL)
+        consumer_rode(rider, beat);
 }
 
 static void on_looked(void *arg, enum err e, const redisReply *reply)
 {
     struct watched *w = arg;
     struct reaper *r = reaper_of(w->reaper);
+    bool answered =
+        e == ERR_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= REPLY_HEAD;
 
     w->looking = false;
     r->looking--;
     w->next_ms = clock_now_ms() + r->tick_ms;
-    if (e == ERR_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= REPLY_HEAD) {
+    end_ride(w, answered ? reply->element[4] : NULL);
+    if (answered) {
+        tell_tick(w, reply);
         w->next_ms = clock_now_ms() + rest_ms(r, reply);
         for (size_t i = REPLY_HEAD; i + 2 <= reply->elements && !r->closing; i += 2)
             tell_reaped(w, reply->element[i], reply->element[i + 1]);
@@ -154,22 +182,31 @@ static void look(struct watched *w)
 {
     struct reaper *r = w->reaper;
     char lease[16];
-    struct slice args[] = {slice_of("", 0), SLICE_LIT(QUEUE_GIVE_BACK), w->keys.active_prefix};
+    struct slice args[LOOK_ARGS + CONSUMER_RIDE_ARGS] = {
+        slice_of("", 0), SLICE_LIT(QUEUE_GIVE_BACK), w->keys.queue.active_prefix};
+    struct consumer *c = r->consumer_of == NULL ? NULL : r->consumer_of(r->arg, w->place);
+    bool rides = c != NULL && consumer_ride(c, args + LOOK_ARGS);
 
     (void)snprintf(lease, sizeof lease, "%" PRIu32,
                    clock_now_ms() >= r->reap_from_ms ? r->lease_ms : 0);
     args[0] = slice_str(lease);
-    w->looking = redis_call(r->redis,
-                            &(struct redis_call){.script = queue_script(QUEUE_REAP),
-                                                 .n_keys = QUEUE_KEYS,
-                                                 .keys = w->keys.key,
-                                                 .n_args = COUNT_OF(args),
-                                                 .args = args},
-                            on_looked, w) == ERR_OK;
-    if (w->looking)
-        r->looking++;
-    else
+    w->looking =
+        redis_call(r->redis,
+                   &(struct redis_call){.script = queue_script(QUEUE_REAP),
+                                        .n_keys = SCHEDULE_KEYS,
+                                        .keys = w->keys.key,
+                                        .n_args = LOOK_ARGS + rides * CONSUMER_RIDE_ARGS,
+                                        .args = args},
+                   on_looked, w) == ERR_OK;
+    if (!w->looking) {
         w->next_ms = clock_now_ms() + r->tick_ms;
+        return;
+    }
+    r->looking++;
+    if (rides) {
+        w->rider = c;
+        consumer_ride_sent(c);
+    }
 }
 
 static void on_timer(uv_timer_t *t)
@@ -213,18 +250,21 @@ enum err reaper_new(uv_loop_t *loop, struct redis *redis, const struct reaper_op
     r->redis = redis;
     r->log = opt->log;
     r->on_reaped = opt->on_reaped;
+    r->consumer_of = opt->consumer_of;
+    r->on_tick = opt->on_tick;
     r->arg = opt->arg;
     r->tick_ms = opt->tick_ms == 0 ? default_tick_ms(opt->n_queues) : opt->tick_ms;
     r->lease_ms = opt->lease_ms == 0 ? LEASE_MS : opt->lease_ms;
     r->n = opt->n_queues;
     for (size_t i = 0; i < r->n; i++) {
-        enum err e = keys_init(&r->watched[i].keys, opt->queues[i], reterr);
+        enum err e = keys_init_schedules(&r->watched[i].keys, opt->queues[i], reterr);
 
         if (e != ERR_OK) {
             free(r);
             return e;
         }
         r->watched[i].reaper = r;
+        r->watched[i].place = i;
     }
     must(uv_timer_init(loop, &r->timer) == 0);
     r->timer.data = r;

@@ -6,12 +6,15 @@
  * Silence is judged by Redis's clock. After a connection was lost, or this process was itself stopped,
  * nobody is reaped for the length of the lease: all others may have been cut off as well, and
  * come back a moment later.
+ * What else is looked at per queue goes along: the beat of this worker's own consumer (consumer_ride.h), and when a
+ * schedule has its next tick (ticker.h).
  * Each look is one bounded script per queue; if it was cut short by its bound it is repeated at once. */
 #ifndef QUEUE_REAPER_H
 #define QUEUE_REAPER_H
 
 #include "shared/redis.h"
 
+struct consumer;
 struct reaper;
 struct reaper_options {
     const char *const *queues;
@@ -20,6 +23,10 @@ struct reaper_options {
     const struct log_ctx *log;
     /* May be NULL. Some (or the last) of one consumer's claims were given back: the worker logs and counts it, and removes the spool of a dead one on its own host. */
     void (*on_reaped)(void *arg, const char *queue, const char *consumer, size_t jobs);
+    /* May be NULL. This worker's consumer of a queue, by its place in queues, whose beat may go along with a look; NULL: there is none. */
+    struct consumer *(*consumer_of)(void *arg, size_t queue);
+    /* May be NULL. After a look: a schedule of that queue has its next tick in wait_ms. */
+    void (*on_tick)(void *arg, size_t queue, uint64_t wait_ms);
     void *arg;
 };
 /* Borrows redis, which must outlive it; copies the rest. ERR_MALFORMED names the queue that cannot be. */

@@ -1,9 +1,8 @@
 #include "queue/salvage.h"
 
-#include <inttypes.h>
-
 #include "queue/keys.h"
 #include "queue/redrive.h"
+#include "queue/turn.h"
 #include "shared/backoff.h"
 #include "shared/clock.h"
 
@@ -182,9 +181,8 @@ static void ask_page(struct salvage *s)
 static void on_turn(void *arg, enum err e, const redisReply *reply)
 {
     struct salvage *s = salvage_of(arg);
-    bool ours = e == ERR_OK && reply->type == REDIS_REPLY_STATUS;
 
-    if (!ours || s->closing || !pg_is_up(s->opt.pg)) {
+    if (!turn_is_ours(e, reply) || s->closing || !pg_is_up(s->opt.pg)) {
         rest(s);
         return;
     }
@@ -195,19 +193,10 @@ static void on_turn(void *arg, enum err e, const redisReply *reply)
 static void on_timer(uv_timer_t *t)
 {
     struct salvage *s = salvage_of(t->data);
-    char kept[24];
-    const struct slice words[] = {SLICE_LIT("SET"),
-                                  SLICE_LIT(KEYS_SALVAGE),
-                                  SLICE_LIT("1"),
-                                  SLICE_LIT("NX"),
-                                  SLICE_LIT("PX"),
-                                  slice_of(kept, (size_t)snprintf(kept, sizeof kept, "%" PRIu32,
-                                                                  s->opt.look_ms / 2 + 1))};
 
     s->busy = true;
-    if (redis_command(s->opt.redis,
-                      &(struct redis_command){.argc = COUNT_OF(words), .argv = words}, on_turn,
-                      s) != ERR_OK)
+    if (turn_ask(s->opt.redis, SLICE_LIT(KEYS_SALVAGE), s->opt.look_ms / 2 + 1, on_turn, s) !=
+        ERR_OK)
         rest(s);
 }
 

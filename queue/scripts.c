@@ -38,6 +38,12 @@ TEXT part_pick[] = {
 TEXT part_tend[] = {
 #include "queue/lua/part_tend.lua.inc"
 };
+TEXT part_beat[] = {
+#include "queue/lua/part_beat.lua.inc"
+};
+TEXT part_schedules[] = {
+#include "queue/lua/part_schedules.lua.inc"
+};
 TEXT part_due[] = {
 #include "queue/lua/part_due.lua.inc"
 };
@@ -115,9 +121,6 @@ TEXT move_counts[] = {
 };
 TEXT move_workers[] = {
 #include "queue/lua/workers.lua.inc"
-};
-TEXT part_schedules[] = {
-#include "queue/lua/part_schedules.lua.inc"
 };
 TEXT move_schedule_due[] = {
 #include "queue/lua/schedule_due.lua.inc"
@@ -211,7 +214,7 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
     [QUEUE_BEAT] = {"beat",
                     DRAINS,
                     move_beat,
-                    {part_keys, part_time, part_watch, part_cancel, NULL}},
+                    {part_keys, part_time, part_watch, part_cancel, part_beat, NULL}},
     [QUEUE_RECONCILE] = {"reconcile",
                          DRAINS,
                          move_reconcile,
@@ -222,7 +225,7 @@ static const struct recipe recipes[QUEUE_SCRIPTS] = {
                     move_reap,
                     {part_keys, part_time, part_watch, part_cancel, part_state, part_id,
                      part_ready, part_due, part_promote, part_slots, part_limits, part_tend,
-                     part_give_back, NULL}},
+                     part_give_back, part_beat, part_schedules, NULL}},
     [QUEUE_WAKE] = {"wake", DRAINS, move_wake, {part_keys, part_ready, NULL}},
     [QUEUE_PAUSE] = {"pause", DRAINS, move_pause, {part_keys, part_ready, NULL}},
     [QUEUE_LIMITS] = {"limits",

@@ -327,6 +327,18 @@ static void on_timer(uv_timer_t *timer)
     set_timer(t);
 }
 
+void ticker_expect(struct ticker *t, size_t queue, uint64_t wait_ms)
+{
+    struct clocked *c = &t->clocked[queue];
+    uint64_t next_ms = clock_now_ms() + wait_ms;
+
+    must(queue < t->n);
+    if (c->pending > 0 || next_ms >= c->next_ms)
+        return; /* what is in flight will tell */
+    c->next_ms = next_ms;
+    set_timer(t);
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 void ticker_start(struct ticker *t)

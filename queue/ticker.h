@@ -35,6 +35,9 @@ MUST_USE enum err ticker_new(uv_loop_t *loop, struct redis *redis,
                              const struct ticker_options *opt, struct ticker **ret,
                              struct fault *reterr);
 void ticker_start(struct ticker *t);
+/* Somebody else has seen (reaper.h) that a queue, by its place in queues, has a tick in wait_ms. Who is told so after every change
+ * needs few looks of his own. */
+void ticker_expect(struct ticker *t, size_t queue, uint64_t wait_ms);
 /* on_closed (may be NULL) runs last, after what is in flight. */
 void ticker_close(struct ticker **p, void (*on_closed)(void *arg), void *arg);
 

@@ -170,6 +170,27 @@ char *hex_text(const uint8_t *bytes, size_t len, char *dst)
     return dst;
 }
 
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hex_parse(struct slice text, uint8_t *dst, size_t len)
+{
+    if (text.len != 2 * len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        int high = digit_of(text.ptr[2 * i]), low = digit_of(text.ptr[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        dst[i] = (uint8_t)(high * 16 + low);
+    }
+    return true;
+}
+
 static const char alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

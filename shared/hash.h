@@ -20,6 +20,8 @@ MUST_USE enum err hash_file(const char *path, uint8_t ret[HASH_LEN], uint64_t *r
                             struct fault *reterr);
 
 char *hex_text(const uint8_t *bytes, size_t len, char *dst /* 2 * len + 1 */);
+/* Lower case only, exactly 2 * len digits. */
+MUST_USE bool hex_parse(struct slice text, uint8_t *dst, size_t len);
 void base64_add(struct buf *out, struct slice bytes);
 /* Standard alphabet with padding. */
 MUST_USE bool base64_decode(struct slice text, struct buf *out);

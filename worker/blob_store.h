@@ -1,7 +1,7 @@
 /* blob_store: finished files under names made of their content, written once, never changed.
  *
  * A file comes to <dir>/<2 hex>/<64 hex of SHA-256>.<ext> by hash, fsync, rename, fsync of the directory, on a
- * pool thread. Doing it twice leaves one file. The source must be on the same file system. */
+ * pool thread. Doing it twice leaves one file, which is young again (queue/blob_files.h). The source must be on the same file system. */
 #ifndef WORKER_BLOB_STORE_H
 #define WORKER_BLOB_STORE_H
 

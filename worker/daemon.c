@@ -277,6 +277,21 @@ void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t
     instance_sweep(&d->instance, consumer);
 }
 
+struct consumer *daemon_consumer_of(void *arg, size_t queue)
+{
+    struct daemon *d = arg;
+
+    return d->lanes[queue].consumer;
+}
+
+void daemon_on_next_tick(void *arg, size_t queue, uint64_t wait_ms)
+{
+    struct daemon *d = arg;
+
+    if (d->ticker != NULL)
+        ticker_expect(d->ticker, queue, wait_ms);
+}
+
 void daemon_on_tick(void *arg, const struct ticker_event *ev)
 {
     struct daemon *d = arg;
@@ -294,6 +309,24 @@ void daemon_on_tick(void *arg, const struct ticker_event *ev)
         log_debug(&d->sv.log, "schedule.tick", LOG_S("queue", ev->queue),
                   LOG_S("name", ev->name), LOG_U("jobs", ev->jobs),
                   LOG_U("skipped", ev->skipped), LOG_U("late_ms", ev->late_ms));
+}
+
+static void keep_slot(const struct slot *s, struct blob_keep *k)
+{
+    for (size_t i = 0; i < s->n_outputs; i++) {
+        if (s->outputs[i].file != NULL)
+            blob_keep_add(k, s->outputs[i].file);
+    }
+}
+
+void daemon_on_keep(void *arg, struct blob_keep *k)
+{
+    struct daemon *d = arg;
+
+    for (size_t i = 0; i < d->n_lanes; i++) {
+        for (const struct slot *s = d->lanes[i].list; s != NULL; s = s->next)
+            keep_slot(s, k);
+    }
 }
 
 /* --- connections ------------------------------------------------------------------------------------- */
@@ -393,5 +426,7 @@ void daemon_start(struct daemon *d)
     reaper_start(d->reaper);
     ticker_start(d->ticker);
     salvage_start(d->salvage);
+    if (d->sweeper != NULL)
+        sweeper_start(d->sweeper);
     loop_ready(d->sv.loop, "taking jobs");
 }

@@ -4,6 +4,8 @@
 #include "worker/notify/mime.h"
 #include "worker/result_memory.h"
 
+#define LOOK_MS 60000 /* for ticks; the reaper tells of them much sooner */
+
 /* --- building ---------------------------------------------------------------------------------------- */
 
 static enum err parse_secrets(struct services *sv, struct fault *reterr)
@@ -194,6 +196,8 @@ static enum err build_lanes(struct daemon *d, struct fault *reterr)
                                                .lease_ms = (uint32_t)opt->lease_ms,
                                                .log = &d->sv.log,
                                                .on_reaped = daemon_on_reaped,
+                                               .consumer_of = daemon_consumer_of,
+                                               .on_tick = daemon_on_next_tick,
                                                .arg = d},
                       &d->reaper, reterr);
 }
@@ -238,6 +242,7 @@ static enum err build_ticker(struct daemon *d, struct fault *reterr)
         loop_uv(d->sv.loop), d->sv.redis,
         &(struct ticker_options){.queues = d->queues,
                                  .n_queues = d->n_lanes,
+                                 .look_ms = LOOK_MS,
                                  .grace_ms = (uint32_t)d->sv.opt->schedule_grace_ms,
                                  .on_tick = daemon_on_tick,
                                  .arg = d},
@@ -256,6 +261,26 @@ static enum err build_salvage(struct daemon *d, struct fault *reterr)
                                                  .grace_ms = (uint32_t)opt->salvage_grace_ms,
                                                  .log = &d->sv.log},
                        &d->salvage, reterr);
+}
+
+static enum err build_sweeper(struct daemon *d, struct fault *reterr)
+{
+    const struct worker_options *opt = d->sv.opt;
+    uv_loop_t *uv = loop_uv(d->sv.loop);
+    enum err e = blob_keep_new(uv, opt->blob_dir, opt->blob_keep_ms, daemon_on_keep, d,
+                               &d->keep, reterr);
+
+    if (e != ERR_OK || opt->sweep_every_ms == 0)
+        return e;
+    return sweeper_new(uv,
+                       &(struct sweeper_options){.redis = d->sv.redis,
+                                                 .pg = &d->sv.pg,
+                                                 .dir = opt->blob_dir,
+                                                 .every_ms = opt->sweep_every_ms,
+                                                 .grace_ms = opt->blob_grace_ms,
+                                                 .metrics = d->sv.metrics,
+                                                 .log = &d->sv.log},
+                       &d->sweeper, reterr);
 }
 
 static enum err build(struct daemon *d, struct fault *reterr)
@@ -288,6 +313,8 @@ static enum err build(struct daemon *d, struct fault *reterr)
         e = build_ticker(d, reterr);
     if (e == ERR_OK)
         e = build_salvage(d, reterr);
+    if (e == ERR_OK)
+        e = build_sweeper(d, reterr);
     if (e == ERR_OK && opt->metrics_listen != NULL)
         e = metrics_listener_new(loop_uv(d->sv.loop), opt->metrics_listen, d->sv.metrics,
                                  &d->sv.log, &d->listener, reterr);

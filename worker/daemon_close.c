@@ -37,6 +37,8 @@ static void close_consumers(struct daemon *d)
 CLOSE_PART(reaper, d->reaper)
 CLOSE_PART(ticker, d->ticker)
 CLOSE_PART(salvage, d->salvage)
+CLOSE_PART(sweeper, d->sweeper)
+CLOSE_PART(blob_keep, d->keep)
 CLOSE_PART(producer, d->sv.producer)
 CLOSE_PART(ledger, d->sv.ledger)
 CLOSE_PART(render_pool, d->sv.pool)
@@ -50,6 +52,8 @@ CLOSE_PART(pg, d->sv.pg)
 static void close_record(struct daemon *d)
 {
     close_salvage(d);
+    close_sweeper(d);
+    close_blob_keep(d);
     close_ledger(d);
     close_pg(d);
 }

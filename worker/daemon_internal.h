@@ -9,12 +9,14 @@
 #include "queue/reaper.h"
 #include "queue/salvage.h"
 #include "queue/ticker.h"
+#include "worker/blob_keep.h"
 #include "worker/daemon.h"
 #include "worker/flight.h"
 #include "worker/instance.h"
 #include "worker/lane.h"
 #include "worker/metrics_listener.h"
 #include "worker/share.h"
+#include "worker/sweeper.h"
 
 struct daemon_crash {
     struct daemon_crash *next;
@@ -41,6 +43,8 @@ struct daemon {
     struct ticker *ticker;
     struct counter *ticks[DAEMON_TICKS];
     struct salvage *salvage;
+    struct sweeper *sweeper; /* NULL: it does not sweep */
+    struct blob_keep *keep;
     struct redis_sub *control;
     struct metrics_listener *listener;
     uv_timer_t tick, schema, drain;
@@ -66,7 +70,10 @@ void daemon_on_lost(void *arg);
 void daemon_on_cancel(void *arg, const struct uuid *id);
 void daemon_on_consumer(void *arg, bool ready, const char *why);
 void daemon_on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs);
+struct consumer *daemon_consumer_of(void *arg, size_t queue);
+void daemon_on_next_tick(void *arg, size_t queue, uint64_t wait_ms);
 void daemon_on_tick(void *arg, const struct ticker_event *ev);
+void daemon_on_keep(void *arg, struct blob_keep *k);
 
 /* Forgets the predecessor's crashes; with redis, they are told first. */
 void daemon_drop_crashes(struct daemon *d, struct redis *redis);

@@ -22,20 +22,6 @@ static struct slice get_text(const msgpack_object *map, const char *key)
     return o != NULL && o->type == MSGPACK_OBJECT_STR ? mp_as_slice(o) : slice_of("", 0);
 }
 
-static bool take_hex(struct slice hex, uint8_t ret[HASH_LEN])
-{
-    char text[HASH_HEX_SIZE], again[HASH_HEX_SIZE];
-
-    if (!slice_to_cstr(hex, text, sizeof text) || strlen(text) != HASH_HEX_SIZE - 1)
-        return false;
-    for (size_t i = 0; i < HASH_LEN; i++) {
-        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
-
-        ret[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    return strcmp(hex_text(ret, HASH_LEN, again), text) == 0;
-}
-
 static enum err take_row(const msgpack_object *o, struct ledger_output *row)
 {
     struct slice name = get_text(o, "name");
@@ -43,7 +29,7 @@ static enum err take_row(const msgpack_object *o, struct ledger_output *row)
     char hex[HASH_HEX_SIZE], file[HASH_HEX_SIZE + 16];
 
     if (name.len == 0 || !image_format_parse(get_text(o, "format"), &format) ||
-        !take_hex(get_text(o, "sha256"), row->sha256))
+        !hex_parse(get_text(o, "sha256"), row->sha256, HASH_LEN))
         return ERR_MALFORMED;
     (void)hex_text(row->sha256, HASH_LEN, hex);
     (void)snprintf(file, sizeof file, "%.2s/%s.%s", hex, hex, image_format_ext(format));

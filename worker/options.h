@@ -21,6 +21,7 @@ struct worker_options {
     uint64_t webhook_timeout_ms;
     uint64_t beat_ms, lease_ms, schedule_grace_ms, drain_ms, retry_base_ms, retry_cap_ms;
     uint64_t crashes_max, pg_connections, ledger_held, salvage_look_ms, salvage_grace_ms;
+    uint64_t sweep_every_ms, blob_grace_ms, blob_keep_ms;
     bool pg_prepared;
     unsigned log_level, log_format, queue_order;
 };

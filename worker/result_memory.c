@@ -1,5 +1,6 @@
 #include "worker/result_memory.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -126,10 +127,12 @@ static bool is_there(const struct result_memory *m, const msgpack_object *output
         return false;
     (void)snprintf(path, sizeof path, "%s/%.2s/%s.%s", m->opt.blob_dir, hex, hex,
                    image_format_ext(format));
-    return access(path, R_OK) == 0;
+    return access(path, R_OK) == 0 && utimensat(AT_FDCWD, path, NULL, 0) == 0;
 }
 
-/* Files are removed by hand, by age, by another disk: then the work is done anew. */
+/* Files are swept, removed by hand, lost with a disk: then the work is done anew. One that is there is young from now
+ * on, so that no sweep takes it before this job's row is written (queue/blob_files.h); if it cannot be made so the
+ * work is done anew as well. */
 static bool is_whole(const struct result_memory *m, struct slice result)
 {
     const struct mp_limits limits = MP_LIMITS_DEFAULT;

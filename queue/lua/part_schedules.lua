@@ -7,6 +7,12 @@ local function rev_of(name)
     return record and string.sub(record, 11, 26) or ''
 end
 
+-- When the first of them has a tick, due or not, Unix ms; 0: none (or never). Who was not given their keys is told of none.
+local function next_tick()
+    local first = TICKS and tonumber(call('ZRANGE', TICKS, 0, 0, 'WITHSCORES')[2] or '0') or 0
+    return first < 2 ^ 53 and math.max(math.ceil(first), 0) or 0
+end
+
 -- The next tick as text, '' where there is none.
 local function tick_of(name)
     local score = call('ZSCORE', TICKS, name)

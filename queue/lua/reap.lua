@@ -1,12 +1,17 @@
 -- reap: gives back the jobs of consumers that fell silent, moves due jobs to their ready lists,
 -- and leaves a token where jobs wait and none is there (who took it may have died). Mends what is
--- written down for limits (part_tend.lua).
--- ARGV  lease in ms (0: nobody is reaped), how many jobs may be given back, prefix of active keys
--- gives {whether it was cut short (call again), now, next due or 0, then for each consumer: its
---       name, jobs given back}
+-- written down for limits (part_tend.lua). A beat of whoever asks may go along, so that an idle worker sends one
+-- command where it would send two; and it is told when a schedule has its next tick, so that it need not ask.
+-- ARGV  lease in ms (0: nobody is reaped), how many jobs may be given back, prefix of active keys; with a beat: consumer, "host:instance:"
+-- gives {whether it was cut short (call again), now, next due or 0, next tick or 0, what the beat says (beat.lua) or 0,
+--       then for each consumer: its name, jobs given back}
 local lease, budget, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local CONSUMERS_MAX, GATE_REST_MS = 16, 50
-local reply, back = {0, NOW, 0}, 0
+local reply, back = {0, NOW, 0, 0, 0}, 0
+
+if ARGV[4] then
+    reply[5] = beat(ARGV[4], ARGV[5], prefix .. ARGV[4]) -- before anybody is reaped, or it might be him
+end
 
 if lease > 0 then
     -- A beat from the future (the clock was set back) counts as one of now, or its sender's death would go unnoticed until then.
@@ -43,6 +48,7 @@ if not is_paused() and (limited and may_find() or not limited and any_ready()) t
     leave_token()
 end
 reply[3] = next_due()
+reply[4] = next_tick()
 if limited then
     -- Consumers have timers of their own for gates; this is for those that are full, or died.
     local gate = next_gate()

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 COMMANDS = ["enqueue", "jobs", "job", "watch", "cancel", "batch", "retry", "queues", "caps", "workers", "pause", "resume", "schedules", "schedule", "limits",
-            "explain", "migrate", "version"]
+            "explain", "sweep", "migrate", "version"]
 NOBODY = "01a20ad1-f5b5-7267-a62b-e2cfe5a55565"
 
 

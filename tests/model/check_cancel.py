@@ -51,8 +51,9 @@ def answers(before, step, reply, seen, published):
 
 
 def beats_tell(step, reply, seen):
-    if step.calls("beat") and reply[0] == 1 and set(reply[2:]) != seen.cancels.get(step.call.consumer, set()):
-        return f"a beat names {reply[2:]} of those that are to be cancelled"
+    who, told = (step.rider(), reply[4]) if step.rider() else (step.call.consumer, reply)
+    if (step.calls("beat") or step.rider()) and told[0] == 1 and set(told[2:]) != seen.cancels.get(who, set()):
+        return f"a beat names {told[2:]} of those that are to be cancelled"
     return None
 
 

@@ -50,6 +50,8 @@ MISTAKES = {
         ALONE._replace(faults=1, kinds=("back",)), "stays in the future", Mutation("reap", "call('ZADD', CONSUMERS, 'XX', NOW, name)", "local _ = name")),
     "a reaper takes from the living": Mistake(
         SMALL, "lease had not run out", Mutation("reap", "NOW - lease,", "NOW,")),
+    "a beat that goes along with a look is none": Mistake(
+        SMALL, "went along and was not noted", Mutation("reap", "reply[5] = beat(ARGV[4], ARGV[5], prefix .. ARGV[4])", "reply[5] = {1, 0}")),
     "a reaper excuses the attempt": Mistake(
         SMALL, "more excused attempts", Mutation("reap", "budget - back, false)", "budget - back, true)")),
     "a job that is given back is lost": Mistake(
@@ -123,7 +125,7 @@ MISTAKES = {
     "a tombstone is excused twice": Mistake(
         CANCELS, "of 1 attempts excused", Mutation("part_give_back", "excuse and string.byte(states[i], 2) ~= CANCELLED", "excuse")),
     "a beat names nobody who is to be cancelled": Mistake(
-        CANCELS, "a beat names", Mutation("beat", ", unpack(call('SRANDMEMBER', cancels_of(ACTIVE), 64))", "")),
+        CANCELS, "a beat names", Mutation("part_beat", ", unpack(call('SRANDMEMBER', cancels_of(active), 64))", "")),
     "a claim tells no watcher": Mistake(
         CANCELS._replace(watched=True), "was not told", Mutation("claim", "        changed(ids)\n", "")),
     "an end tells no watcher": Mistake(

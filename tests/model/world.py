@@ -106,6 +106,10 @@ class Step(NamedTuple):
     def calls(self, script):
         return self.call is not None and self.call.script == script
 
+    def rider(self):
+        """Whose beat goes along with a look of the reaper."""
+        return self.call.args[3] if self.calls("reap") and len(self.call.args) > 3 else None
+
 
 class Situation:
     """A world and what Redis holds."""
@@ -314,16 +318,24 @@ def settle(s):
                 yield from may_fail(s, p, Step(label, Call("settle", args, proc.name), after, f"settle {kind}"))
 
 
+def beaten(s, p, reply):
+    proc = s.world.processes[p]
+    if reply[0] != 1:
+        return lose(s, p)
+    return s.with_process(p, phase="recon" if proc.phase == "check" or reply[1] > len(proc.held) else "up")
+
+
 def beat(s):
     for p, proc in processes(s, "up", "check"):
         call = Call("beat", (proc.name, identity(p)), proc.name)
+        yield from may_fail(s, p, Step(f"beat of {proc.name.decode()}", call, lambda reply, p=p: beaten(s, p, reply)))
 
-        def after(reply, p=p, proc=proc):
-            if reply[0] != 1:
-                return lose(s, p)
-            return s.with_process(p, phase="recon" if proc.phase == "check" or reply[1] > len(proc.held) else "up")
 
-        yield from may_fail(s, p, Step(f"beat of {proc.name.decode()}", call, after))
+def beat_with_a_look(s):
+    """The reaper's look that takes the beat along. Its reply may be lost as those of the two are: that needs no step of its own."""
+    for p, proc in processes(s, "up", "check"):
+        call = Call("reap", (str(LEASE), str(s.size.give_back), ACTIVE, proc.name, identity(p)))
+        yield Step(f"look with the beat of {proc.name.decode()}", call, lambda reply, p=p: looked_at(s, beaten(s, p, reply[4])))
 
 
 def reconcile(s):
@@ -372,11 +384,12 @@ def wake(s):
 # --- what comes from outside ----------------------------------------------------------------------
 
 
-def reap(s):
-    def after(_):
-        return s.world._replace(dark=s.world.dark and s.seen.paused)
+def looked_at(s, w):
+    return w._replace(dark=w.dark and s.seen.paused)
 
-    yield Step("reap", Call("reap", (str(LEASE), str(s.size.give_back), ACTIVE)), after)
+
+def reap(s):
+    yield Step("reap", Call("reap", (str(LEASE), str(s.size.give_back), ACTIVE)), lambda _: looked_at(s, s.world))
 
 
 def pause(s):
@@ -427,7 +440,7 @@ def deliver(s):
         yield Step(f"{label}: lost on the way", None, lambda _: landed)
 
 
-MOVES = (enqueue, forget_window, start, register, claim, settle, beat, reconcile, unregister, token, wake, reap, pause, cancel, limits, tick, jump,
+MOVES = (enqueue, forget_window, start, register, claim, settle, beat, beat_with_a_look, reconcile, unregister, token, wake, reap, pause, cancel, limits, tick, jump,
          crash, deliver)
 
 

@@ -136,6 +136,41 @@ static void equal_contents_are_one_file(void **state)
     take(r, &items[2], "same");
 }
 
+static void set_old(const struct rig *r, const char *name)
+{
+    const struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    char path[PATH_MAX];
+
+    (void)snprintf(path, sizeof path, "%s/%s", r->dir, name);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+}
+
+static bool is_old(const struct rig *r, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    (void)snprintf(path, sizeof path, "%s/%s", r->dir, name);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mtim.tv_sec == 1;
+}
+
+/* Else a sweep might take it before its row is there. */
+static void what_is_stored_is_young_whatever_its_source_was(void **state)
+{
+    struct rig *r = *state;
+    struct blob_item it = {.path = make_file(r, "a", "x"), .ext = "png"};
+
+    set_old(r, "a");
+    assert_int_equal(store(r, &it, 1), ERR_OK);
+    assert_false(is_old(r, it.name));
+    set_old(r, it.name);
+    it.path = make_file(r, "b", "x");
+    assert_int_equal(store(r, &it, 1), ERR_OK);
+    assert_false(is_old(r, it.name));
+    take(r, &it, "x");
+}
+
 static void what_is_not_stored_can_be_thrown_away(void **state)
 {
     struct rig *r = *state;
@@ -196,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_comes_to_the_name_of_its_content),
         TEST(equal_contents_are_one_file),
+        TEST(what_is_stored_is_young_whatever_its_source_was),
         TEST(what_is_not_stored_can_be_thrown_away),
         TEST(a_file_or_directory_that_is_not_there_is_told),
         TEST(nothing_at_all_is_stored_at_once),

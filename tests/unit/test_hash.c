@@ -220,6 +220,20 @@ static void base64_stops_at_the_limit_of_its_buffer(void **state)
     buf_done(&out);
 }
 
+static void hex_digits_are_bytes_again_and_nothing_else_is(void **state)
+{
+    static const char *const wrong[] = {"",     "0",    "00f",  "00fF", "0x0f",  "00 f",
+                                        "00fg", "00f/", "00f:", "00f`", "00ff0", "00ff00"};
+    uint8_t bytes[2] = {7, 7};
+
+    (void)state;
+    assert_true(hex_parse(SLICE_LIT("09af"), bytes, sizeof bytes));
+    assert_memory_equal(bytes, "\x09\xaf", 2);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        assert_false(hex_parse(slice_str(wrong[i]), bytes, sizeof bytes));
+    assert_true(hex_parse(SLICE_LIT(""), bytes, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +245,7 @@ int main(void)
         cmocka_unit_test(bytes_and_base64_turn_into_each_other),
         cmocka_unit_test(base64_that_is_not_canonical_is_refused_and_leaves_nothing),
         cmocka_unit_test(base64_stops_at_the_limit_of_its_buffer),
+        cmocka_unit_test(hex_digits_are_bytes_again_and_nothing_else_is),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

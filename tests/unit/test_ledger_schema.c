@@ -145,7 +145,8 @@ static void migrating_twice_applies_each_file_once(void **state)
     migrate(0);
     assert_says("SELECT string_agg(version || ' ' || name, ', ' ORDER BY version) FROM"
                 " millrace_migrations",
-                "1 jobs, 2 partitions, 3 redrive, 4 image_results, 5 recipes");
+                "1 jobs, 2 partitions, 3 redrive, 4 image_results, 5 recipes, "
+                "6 outputs_by_content");
 }
 
 static bool migrate_quietly(void)
@@ -162,7 +163,7 @@ static void programs_that_migrate_at_once_apply_each_file_once(void **state)
 {
     (void)state;
     in_processes(4, migrate_quietly);
-    assert_says("SELECT count(*) FROM millrace_migrations", "5");
+    assert_says("SELECT count(*) FROM millrace_migrations", "6");
     assert_int_equal(ask_version(), ledger_version_wanted());
 }
 
@@ -173,7 +174,7 @@ static void a_file_that_was_missed_is_applied_later(void **state)
     run("DELETE FROM millrace_migrations WHERE version = 1");
     run("DROP TABLE jobs, attempts, outputs CASCADE");
     migrate(1);
-    assert_says("SELECT count(*) FROM millrace_migrations", "5");
+    assert_says("SELECT count(*) FROM millrace_migrations", "6");
 }
 
 static void a_changed_file_is_an_error(void **state)
@@ -197,7 +198,7 @@ static void a_newer_database_is_an_error(void **state)
     assert_int_equal(ledger_migrate(url, NULL, NULL, &why), ERR_UNSUPPORTED);
     assert_string_equal(why.text,
                         "the database is at schema version 99, this program knows up to "
-                        "5: use the newer program");
+                        "6: use the newer program");
     assert_int_equal(ask_version(), 99);
 }
 

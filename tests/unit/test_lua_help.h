@@ -131,7 +131,7 @@ HELPER long long reap(const char *lease)
         EVAL(QUEUE_REAP, NULL, slice_str(lease), SLICE_LIT("128"), keys.active_prefix);
     long long given_back = 0;
 
-    for (size_t i = 4; i < r->elements; i += 2)
+    for (size_t i = 6; i < r->elements; i += 2)
         given_back += at(r, i);
     freeReplyObject(r);
     return given_back;

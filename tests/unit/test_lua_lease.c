@@ -143,13 +143,13 @@ static void reaping_names_the_silent_and_spares_the_others(void **state)
     RUN("DEL mr:{q}:wake");
     r = EVAL(QUEUE_REAP, NULL, SLICE_LIT("10000"), SLICE_LIT("1"), keys.active_prefix);
     assert_int_equal(at(r, 0), 1);
-    assert_true(slice_is(bytes_at(r, 3), US));
-    assert_int_equal(at(r, 4), 1);
+    assert_true(slice_is(bytes_at(r, 5), US));
+    assert_int_equal(at(r, 6), 1);
     freeReplyObject(r);
     r = EVAL(QUEUE_REAP, NULL, SLICE_LIT("10000"), SLICE_LIT("128"), keys.active_prefix);
     assert_int_equal(at(r, 0), 0);
-    assert_int_equal(r->elements, 5);
-    assert_int_equal(at(r, 4), 1);
+    assert_int_equal(r->elements, 7);
+    assert_int_equal(at(r, 6), 1);
     freeReplyObject(r);
     assert_int_equal(reap("10000"), 0);
     assert_int_equal(ready("normal"), 2);

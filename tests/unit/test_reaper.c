@@ -8,7 +8,26 @@ struct reapings {
     size_t n, jobs;
     char queue[64], consumer[128];
     bool closed;
+    struct eater *eater; /* of queue "q": its beats go along */
+    size_t ticks;        /* told of "q" */
+    uint64_t wait_ms;
 };
+
+static struct consumer *consumer_of_place(void *arg, size_t queue)
+{
+    struct reapings *r = arg;
+
+    return queue == 1 && r->eater != NULL ? r->eater->c : NULL;
+}
+
+static void on_tick(void *arg, size_t queue, uint64_t wait_ms)
+{
+    struct reapings *r = arg;
+
+    assert_int_equal(queue, 1);
+    r->ticks++;
+    r->wait_ms = wait_ms;
+}
 
 static void on_reaped(void *arg, const char *queue, const char *consumer, size_t jobs)
 {
@@ -38,6 +57,8 @@ static struct reaper *begin(struct world *w, struct reapings *seen, uint32_t tic
                                             .n_queues = COUNT_OF(queues),
                                             .tick_ms = tick_ms,
                                             .on_reaped = on_reaped,
+                                            .consumer_of = consumer_of_place,
+                                            .on_tick = on_tick,
                                             .arg = seen},
                    &r, &f) != ERR_OK)
         fail_msg("%s", f.text);
@@ -235,6 +256,93 @@ static void a_queue_that_cannot_be_is_refused(void **state)
     world_done(&w);
 }
 
+/* --- what goes along ---------------------------------------------------------------------------- */
+
+#define RIDE_BEAT_MS 40000 /* so long that no beat of its own comes */
+
+/* Our own clock is held, and put forward until a beat may go along again. */
+static void pass_beats(struct world *w, uint64_t *now_us)
+{
+    for (int i = 0; i < 4; i++) {
+        clock_fake(*now_us += 3000 * 1000, clock_wall_ms());
+        breathe(w);
+    }
+}
+
+static void a_beat_goes_along_before_anybody_is_reaped(void **state)
+{
+    struct world w;
+    struct eater e = {0};
+    struct reapings seen = {.eater = &e};
+    uint64_t now_us = clock_now_us();
+    struct uuid id = id_of(7);
+    struct taken t = {0};
+    struct reaper *r;
+
+    (void)state;
+    clock_fake(now_us, clock_wall_ms());
+    r = begin(&w, &seen, 5);
+    world_eater(&w, &e,
+                (struct eater_options){
+                    .room = 1, .beat_ms = RIDE_BEAT_MS, .lease_ms = 3 * RIDE_BEAT_MS});
+    PUT(&w, &t, .number = 7);
+    turn_until_count(&w, &e.n, 1);
+    RUN("ZADD mr:{q}:consumers XX %llu %s", clock_wall_ms() - 9000, consumer_name(e.c));
+    pass_beats(&w, &now_us); /* nearly silent for the length of the lease */
+    while (ask_number("ZCOUNT mr:{q}:consumers %llu +inf", clock_wall_ms() - 5000) == 0)
+        pass_beats(&w, &now_us);
+    RUN("SADD mr:{q}:cancels:%s %b", consumer_name(e.c), id.bytes, (size_t)UUID_LEN);
+    while (e.cancels == 0)
+        pass_beats(&w, &now_us);
+    assert_true(uuid_eq(&e.cancelled, &id));
+    assert_int_equal(e.lost, 0);
+    RUN("ZREM mr:{q}:consumers %s", consumer_name(e.c));
+    while (e.lost == 0) /* it is told so, as by any beat */
+        pass_beats(&w, &now_us);
+    turn_until(&w, &e.ready);
+    assert_int_equal(seen.n, 0);
+    clock_fake(0, 0);
+    end(&w, r, &seen);
+}
+
+static void a_consumer_closes_while_its_beat_goes_along(void **state)
+{
+    struct world w;
+    struct eater e = {0};
+    struct reapings seen = {.eater = &e};
+    struct reaper *r = begin(&w, &seen, 1);
+
+    (void)state;
+    world_eater(&w, &e, (struct eater_options){.beat_ms = 4}); /* one a look */
+    turn_until(&w, &e.ready);
+    for (int i = 0; i < 50; i++)
+        (void)uv_run(&w.loop, UV_RUN_NOWAIT);
+    consumer_close(&e.c, on_eater_closed, &e);
+    turn_until(&w, &e.closed);
+    assert_int_equal(ask_number("ZCARD mr:{q}:consumers"), 0);
+    end(&w, r, &seen);
+}
+
+static void a_look_tells_of_the_next_tick(void **state)
+{
+    struct world w;
+    struct reapings seen = {0};
+    struct reaper *r = begin(&w, &seen, 5);
+
+    (void)state;
+    RUN("LPUSH mr:{q}:ready:low x");
+    TURN_UNTIL_ASKED(&w, 1, "LLEN mr:{q}:wake");
+    assert_int_equal(seen.ticks, 0); /* there is none */
+    RUN("ZADD mr:{q}:ticks %llu later", clock_wall_ms() + 3600000);
+    turn_until_count(&w, &seen.ticks, 1);
+    assert_in_range(seen.wait_ms, 3000000, 3600000);
+    RUN("ZADD mr:{q}:ticks 1000 due");
+    do
+        turn_until_count(&w, &seen.ticks, seen.ticks + 1);
+    while (seen.wait_ms > 0);
+    end(&w, r, &seen);
+}
+
 static void closing_waits_for_the_look_under_way(void **state)
 {
     struct world w;
@@ -257,6 +365,9 @@ int main(void)
         cmocka_unit_test_setup(a_lost_token_is_replaced, flush),
         cmocka_unit_test_setup(after_an_outage_nobody_is_reaped_for_a_lease, flush),
         cmocka_unit_test_setup(a_queue_that_cannot_be_is_refused, flush),
+        cmocka_unit_test_setup(a_beat_goes_along_before_anybody_is_reaped, flush),
+        cmocka_unit_test_setup(a_consumer_closes_while_its_beat_goes_along, flush),
+        cmocka_unit_test_setup(a_look_tells_of_the_next_tick, flush),
         cmocka_unit_test_setup(closing_waits_for_the_look_under_way, flush),
     };
 

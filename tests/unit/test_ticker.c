@@ -201,6 +201,38 @@ static void of_many_tickers_one_takes_the_tick(void **state)
     world_done(&w);
 }
 
+/* The tickers look but once an hour: who sees a tick tells them. */
+static void a_ticker_that_is_told_of_a_tick_takes_it(void **state)
+{
+    static const char *const queues[] = {"p", "q"};
+    struct seen_ticks seen = {0};
+    const struct ticker_options opt = {.queues = queues,
+                                       .n_queues = COUNT_OF(queues),
+                                       .look_ms = 3600000,
+                                       .on_tick = on_tick,
+                                       .arg = &seen};
+    struct ticker *t;
+    struct world w;
+    struct fault f;
+
+    (void)state;
+    world_init(&w, redis_server_url(server));
+    assert_int_equal(ticker_new(&w.loop, w.redis, &opt, &t, &f), ERR_OK);
+    ticker_start(t);
+    breathe(&w); /* its first look finds nothing */
+    (void)put_one(&w, "hourly", "\"every_ms\":3600000," LONG_AGO, 10);
+    for (uint64_t round = 1; round <= 3; round++) {
+        (void)miss(&w, "hourly", 1);
+        ticker_expect(t, 0, 0); /* of the wrong queue */
+        ticker_expect(t, 1, 3000000);
+        ticker_expect(t, 1, 1);
+        turn_until_count(&w, &seen.jobs, round);
+    }
+    ticker_close(&t, on_ticker_closed, &seen);
+    turn_until_count(&w, &seen.closed, 1);
+    world_done(&w);
+}
+
 static void without_overlap_a_live_job_holds_the_next_back(void **state)
 {
     struct world w;
@@ -353,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_firing_leaves_what_an_enqueue_leaves, flush),
         cmocka_unit_test_setup(of_many_tickers_one_takes_the_tick, flush),
+        cmocka_unit_test_setup(a_ticker_that_is_told_of_a_tick_takes_it, flush),
         cmocka_unit_test_setup(without_overlap_a_live_job_holds_the_next_back, flush),
         cmocka_unit_test_setup(a_change_in_between_wins_over_the_tick, flush),
         cmocka_unit_test_setup(limits_and_names_are_kept, flush),
