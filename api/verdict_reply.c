@@ -6,6 +6,7 @@
 #include "shared/json.h"
 
 #define DETAIL_SIZE 400
+#define JOB_SIZE    320 /* what most of these answers need */
 
 static unsigned fault_status(const struct fate *f)
 {
@@ -50,9 +51,10 @@ static const struct uuid *id_of(const struct fate *f)
 
 const char *fate_location(const struct fate *f, char dst[FATE_LOCATION_SIZE])
 {
-    char id[UUID_TEXT_SIZE];
+    static const char head[] = "/v1/jobs/";
 
-    (void)snprintf(dst, FATE_LOCATION_SIZE, "/v1/jobs/%s", uuid_text(id_of(f), id));
+    memcpy(dst, head, sizeof head - 1);
+    (void)uuid_text(id_of(f), dst + sizeof head - 1);
     return dst;
 }
 
@@ -67,15 +69,17 @@ void fate_add_job(const struct fate *f, struct buf *out)
     const struct submission *s = f->job;
     char id[UUID_TEXT_SIZE];
 
-    buf_addf(out, "{\"id\":\"%s\",", uuid_text(id_of(f), id));
+    (void)uuid_text(id_of(f), id);
+    (void)buf_reserve(out, JOB_SIZE);
+    BUF_ADD_STRS(out, "{\"id\":\"", id, "\",");
     if (is_code(f, PRODUCER_KEPT))
-        buf_addf(out, "\"kept\":true,\"queue\":\"%s\",", s->queue);
+        BUF_ADD_STRS(out, "\"kept\":true,\"queue\":\"", s->queue, "\",");
     else
-        buf_addf(out, "\"state\":\"%s\",\"type\":\"%s\",\"queue\":\"%s\",\"priority\":\"%s\",",
-                 job_state_name(submission_state(s)), s->type->name, s->queue,
-                 job_priority_name(s->priority));
-    buf_addf(out, "%s\"url\":\"/v1/jobs/%s\"}",
-             is_code(f, PRODUCER_REPLACED) ? "\"replaced\":true," : "", id);
+        BUF_ADD_STRS(out, "\"state\":\"", job_state_name(submission_state(s)), "\",\"type\":\"",
+                     s->type->name, "\",\"queue\":\"", s->queue, "\",\"priority\":\"",
+                     job_priority_name(s->priority), "\",");
+    BUF_ADD_STRS(out, is_code(f, PRODUCER_REPLACED) ? "\"replaced\":true," : "",
+                 "\"url\":\"/v1/jobs/", id, "\"}");
 }
 
 /* --- refusals ----------------------------------------------------------------------------------- */

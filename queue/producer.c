@@ -377,7 +377,8 @@ static struct entry *entry_new(struct producer *p, const struct producer_job *jo
                         .delayed = delayed,
                         .tail_len = p->scratch.len,
                         .item_len = job->item.len};
-    (void)snprintf(e->due, sizeof e->due, "%" PRIu64, job->due_ms);
+    if (delayed)
+        (void)snprintf(e->due, sizeof e->due, "%" PRIu64, job->due_ms);
     memcpy(e->bytes, p->scratch.data, e->tail_len);
     e->bytes[e->tail_len] = (char)('0' + job->priority);
     memcpy(e->bytes + e->tail_len + 1, job->item.ptr, job->item.len);

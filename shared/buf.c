@@ -79,6 +79,18 @@ void buf_add_str(struct buf *b, const char *s)
     buf_add(b, s, strlen(s));
 }
 
+void buf_add_strs(struct buf *b, const char *const *strs, size_t n)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        len += strlen(strs[i]);
+    if (buf_reserve(b, len) == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        buf_add_str(b, strs[i]);
+}
+
 void buf_add_slice(struct buf *b, struct slice s)
 {
     buf_add(b, s.ptr, s.len);

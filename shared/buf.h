@@ -27,6 +27,11 @@ void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_char(struct buf *b, char c);
+/* Texts one behind the other: BUF_ADD_STRS(b, "a", name, "c"). Where printf would be a good part of the cost. */
+void buf_add_strs(struct buf *b, const char *const *strs, size_t n);
+#define BUF_ADD_STRS(b, ...)                            \
+    buf_add_strs(b, (const char *const[]){__VA_ARGS__}, \
+                 COUNT_OF(((const char *const[]){__VA_ARGS__})))
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 
