@@ -337,26 +337,11 @@ static void pictures_grow_only_when_asked(void **state)
     g_object_unref(im);
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(each_orientation_is_undone),
-        TEST(boxes_are_in_the_axes_of_the_viewer),
-        TEST(smaller_outputs_are_turned_once),
-        TEST(orientation_stays_when_asked_for),
-        TEST(gravity_chooses_what_is_kept),
-        TEST(attention_finds_the_spot_that_stands_out),
-        TEST(contain_pads_with_its_background),
-        TEST(contain_lays_the_picture_where_gravity_says),
-        TEST(sharpen_makes_edges_steeper),
-        TEST(operations_run_in_their_order),
-        TEST(quality_makes_the_file_larger),
-        TEST(sizes_are_as_planned),
-        TEST(pictures_grow_only_when_asked),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(TEST(each_orientation_is_undone), TEST(boxes_are_in_the_axes_of_the_viewer),
+             TEST(smaller_outputs_are_turned_once), TEST(orientation_stays_when_asked_for),
+             TEST(gravity_chooses_what_is_kept), TEST(attention_finds_the_spot_that_stands_out),
+             TEST(contain_pads_with_its_background),
+             TEST(contain_lays_the_picture_where_gravity_says),
+             TEST(sharpen_makes_edges_steeper), TEST(operations_run_in_their_order),
+             TEST(quality_makes_the_file_larger), TEST(sizes_are_as_planned),
+             TEST(pictures_grow_only_when_asked))

@@ -36,7 +36,12 @@ MUST_USE enum err decode_frames(struct decode *d, unsigned shrink, VipsImage **r
 /* How a moving picture moves: milliseconds a frame (borrowed from the header; *ret_n may be 0), and
  * how often; 0: for ever. */
 void decode_pace(const struct decode *d, const int **ret_ms, int *ret_n, int *ret_loop);
+/* Pixels that were left as the profile has them become sRGB. */
+MUST_USE enum err decode_convert(const struct decode *d, VipsImage **im, struct fault *reterr);
 void decode_done(struct decode *d);
+
+/* The frames of a file that was written here; 0 if that cannot be told. */
+uint32_t decode_count_frames(const char *path, enum image_format f);
 
 /* Blocks every loader but those that decode.c calls. Once, after VIPS_INIT. */
 void decode_allow_list(void);

@@ -141,6 +141,44 @@ void ops_flat_colour(const struct image_output *o, double ret_rgb[3])
     ops_over_white(&c, ret_rgb);
 }
 
+/* The colour that an operation puts behind or beside the picture; NULL: it has none. */
+static const struct image_colour *background_of(const struct image_op *op)
+{
+    static const size_t where[IMAGE_OPS] = {
+        [IMAGE_OP_RESIZE] = offsetof(struct image_op, u.resize.background),
+        [IMAGE_OP_PAD] = offsetof(struct image_op, u.pad.background),
+        [IMAGE_OP_EXTEND] = offsetof(struct image_op, u.extend.background),
+        [IMAGE_OP_ROTATE] = offsetof(struct image_op, u.rotate.background),
+        [IMAGE_OP_ROUND] = offsetof(struct image_op, u.round.background),
+        [IMAGE_OP_CIRCLE] = offsetof(struct image_op, u.round.background),
+        [IMAGE_OP_FLATTEN] = offsetof(struct image_op, u.tones.colour)};
+
+    return where[op->kind] == 0 ? NULL : (const void *)((const char *)op + where[op->kind]);
+}
+
+static bool brings_hue(const struct image_op *op)
+{
+    const struct image_colour *c = background_of(op);
+
+    if (op->kind == IMAGE_OP_SEPIA || op->kind == IMAGE_OP_TINT ||
+        op->kind == IMAGE_OP_DUOTONE || op->kind == IMAGE_OP_TEXT ||
+        op->kind == IMAGE_OP_WATERMARK)
+        return true;
+    return c != NULL && c->given && (c->rgba[0] != c->rgba[1] || c->rgba[1] != c->rgba[2]);
+}
+
+bool ops_keep_kind(const struct image_output *o, bool grey)
+{
+    for (size_t i = 0; i < o->n_ops; i++) {
+        enum image_op_kind kind = o->ops[i].kind;
+
+        if (grey ? brings_hue(&o->ops[i])
+                 : kind == IMAGE_OP_GRAYSCALE || kind == IMAGE_OP_DUOTONE)
+            return false;
+    }
+    return true;
+}
+
 /* settle: reads its picture in another order than from top to bottom, or more than once; or throws
  * part of it away, which must not hide that the source breaks off. */
 static const struct {

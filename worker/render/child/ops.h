@@ -47,6 +47,9 @@ MUST_USE enum err ops_apply(VipsImage **im, struct ops_job *job, struct fault *r
 void ops_flat_colour(const struct image_output *o, double ret_rgb[3]);
 MUST_USE enum err ops_flatten(VipsImage **im, const double rgb[3], struct fault *reterr);
 
+/* Whether what comes in grey goes out grey, and what comes in RGB goes out RGB. */
+bool ops_keep_kind(const struct image_output *o, bool grey);
+
 ops_fn ops_resize, ops_extract, ops_trim, ops_pad, ops_extend;
 ops_fn ops_rotate, ops_flip, ops_flop, ops_round, ops_circle;
 ops_fn ops_blur, ops_sharpen, ops_pixelate, ops_brightness, ops_contrast, ops_saturation,
