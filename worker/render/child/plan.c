@@ -315,28 +315,31 @@ static void insert_by_size(struct plan *p, const struct plan_output *o)
     p->outputs[at] = *o;
 }
 
-static bool serves(struct plan_size have, struct plan_size want)
+static bool serves(struct plan_size have, struct plan_size want, struct plan_size src)
 {
     if (have.width == want.width && have.height == want.height)
         return true;
+    /* What has been enlarged is blurred: nothing else is made from it. */
+    if (have.width > src.width || have.height > src.height)
+        return false;
     /* A pixel that rounding took must not send 400 x 267 back to the base when there is 800
      * x 533. */
     return (uint64_t)have.width + 1 >= 2ull * want.width &&
            (uint64_t)have.height + 1 >= 2ull * want.height;
 }
 
-static int find_source(const struct plan *p, size_t i)
+static int find_source(const struct plan *p, size_t i, struct plan_size src)
 {
     for (size_t j = i; j > 0; j--) {
         const struct plan_output *have = &p->outputs[j - 1];
 
-        if (!have->moves && serves(have->first.scaled, p->outputs[i].first.scaled))
+        if (!have->moves && serves(have->first.scaled, p->outputs[i].first.scaled, src))
             return (int)(j - 1);
     }
     return PLAN_BASE;
 }
 
-static void choose_sources(struct plan *p)
+static void choose_sources(struct plan *p, struct plan_size src)
 {
     size_t from_base = 0;
 
@@ -344,7 +347,7 @@ static void choose_sources(struct plan *p)
         struct plan_output *o = &p->outputs[i];
 
         if (!o->moves)
-            o->from = find_source(p, i);
+            o->from = find_source(p, i, src);
         if (o->from == PLAN_BASE)
             from_base++;
         else
@@ -384,7 +387,7 @@ enum err plan_make(const struct spec_image *spec, const struct plan_source *sour
             return e;
         insert_by_size(ret, &first);
     }
-    choose_sources(ret);
+    choose_sources(ret, source->displayed);
     ret->shrink = choose_shrink(ret, source->displayed, spec->high_fidelity);
     return ERR_OK;
 }
