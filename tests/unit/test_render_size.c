@@ -234,6 +234,41 @@ static void what_is_added_has_its_background(void **state)
     g_object_unref(im);
 }
 
+/* A JPEG shows white where something became transparent, unless a flatten names a colour later. */
+static void flatten_fills_what_was_cut_before(void **state)
+{
+    static const double green[] = {0, 128, 0};
+    static const char *const cuts[] = {
+        "{'circle': {}}",
+        "{'round': {'radius': 0.5}}",
+        "{'pad': {'all': 10}}",
+        "{'extend': {'width': 80, 'height': 80}}",
+        "{'resize': {'width': 80, 'height': 30, 'fit': 'contain'}}",
+        "{'rotate': {'angle': 45}}",
+    };
+    static const double red[] = {200, 0, 0};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(cuts); i++) {
+        char output[256];
+        VipsImage *im;
+
+        (void)snprintf(output, sizeof output,
+                       "'ops': [%s, {'flip': {}}, {'flatten': {'background': '#008000'}}], "
+                       "'format': 'jpeg', 'quality': 100",
+                       cuts[i]);
+        im = render_one(plain(40, 40, red, 3), "png", output);
+        check_point(im, 0, 0, green, 3, 8);
+        check_point(im, im->Xsize / 2, im->Ysize / 2, red, 3, 8);
+        g_object_unref(im);
+        (void)snprintf(output, sizeof output, "'ops': [%s], 'format': 'jpeg', 'quality': 100",
+                       cuts[i]);
+        im = render_one(plain(40, 40, red, 3), "png", output);
+        check_point(im, 0, 0, white, 3, 8);
+        g_object_unref(im);
+    }
+}
+
 static void corners_are_round_and_smooth(void **state)
 {
     static const double red[] = {200, 0, 0};
@@ -294,5 +329,5 @@ RENDER_TESTS(TEST(each_operation_gives_the_size_it_promises),
              TEST(a_jpeg_is_shrunk_alike_with_high_fidelity),
              TEST(what_lies_outside_is_refused), TEST(trim_takes_the_edge_away),
              TEST(trim_takes_the_smallest_pictures), TEST(what_is_added_has_its_background),
-             TEST(corners_are_round_and_smooth),
+             TEST(flatten_fills_what_was_cut_before), TEST(corners_are_round_and_smooth),
              TEST(any_angle_turns_clockwise_onto_a_background))

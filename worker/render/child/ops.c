@@ -226,6 +226,19 @@ static enum err check_size(const VipsImage *im, const struct ops_job *job, struc
                      (unsigned long long)job->max_pixels);
 }
 
+/* Where a file holds no alpha, each operation puts white behind what it makes transparent; but not
+ * before a flatten that names another colour for it. */
+static bool alpha_lives_after(const struct ops_job *job, size_t i)
+{
+    const struct image_output *o = job->output;
+
+    while (++i < o->n_ops) {
+        if (o->ops[i].kind == IMAGE_OP_FLATTEN)
+            return true;
+    }
+    return job->alpha_fits;
+}
+
 static enum err apply_one(VipsImage **im, struct ops_job *job, size_t i, struct fault *reterr)
 {
     const struct image_op *op = &job->output->ops[i];
@@ -233,6 +246,7 @@ static enum err apply_one(VipsImage **im, struct ops_job *job, size_t i, struct 
 
     if (table[op->kind].settle && !vimage_settle(im))
         return vfault_take(reterr, ERR_MALFORMED, table[op->kind].name);
+    job->alpha_lives = alpha_lives_after(job, i);
     e = table[op->kind].run(im, op, job, &job->memos[i], reterr);
     return e == ERR_OK ? check_size(*im, job, reterr) : e;
 }
@@ -243,6 +257,7 @@ enum err ops_apply(VipsImage **im, struct ops_job *job, struct fault *reterr)
     size_t i = job->plan->has_first ? 1 : 0;
     enum err e = ERR_OK;
 
+    job->alpha_lives = alpha_lives_after(job, 0);
     if (job->plan->has_first)
         e = ops_frame(im, &job->plan->first, &o->ops[0], job, &job->memos[0], reterr);
     for (; i < o->n_ops && e == ERR_OK; i++)

@@ -30,6 +30,7 @@ struct ops_job {
     const struct image_output *output;
     const struct plan_output *plan;
     bool alpha_fits;                           /* the file can hold alpha */
+    bool alpha_lives;                          /* it can, or a later flatten ends it (ops.c) */
     uint64_t max_pixels;                       /* on the way, a frame */
     VipsImage *const *marks;                   /* of watermarks: RGB with alpha, in memory */
     struct ops_memo memos[SPEC_IMAGE_OPS_MAX]; /* zero before the first frame */

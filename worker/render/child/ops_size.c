@@ -21,7 +21,7 @@ enum err ops_frame(VipsImage **im, const struct plan_resize *r, const struct ima
     if (r->then != PLAN_PAD)
         return ERR_OK;
     area.at = plan_place(r->out, r->scaled, &how->gravity);
-    if (ops_canvas(im, &area, &how->background, job->alpha_fits) != 0)
+    if (ops_canvas(im, &area, &how->background, job->alpha_lives) != 0)
         return failed(reterr, "pad");
     return ERR_OK;
 }
@@ -196,7 +196,7 @@ static enum err put_on_canvas(VipsImage **im, const struct plan_area *a,
                               const struct image_colour *c, const struct ops_job *job,
                               struct fault *reterr)
 {
-    return ops_canvas(im, a, c, job->alpha_fits) == 0 ? ERR_OK : failed(reterr, "pad");
+    return ops_canvas(im, a, c, job->alpha_lives) == 0 ? ERR_OK : failed(reterr, "pad");
 }
 
 enum err ops_pad(VipsImage **im, const struct image_op *op, const struct ops_job *job,
