@@ -92,6 +92,19 @@ def test_operations_agree_with_the_vips_tool(stack, picture, tmp_path):
     assert not wrong
 
 
+@pytest.mark.parametrize("profile,suffix", [("cmyk", "jpg"), ("p3", "png"), ("p3", "jpg")])
+def test_profiles_are_read_as_the_vips_tool_reads_them(stack, picture, tmp_path, profile, suffix):
+    source, theirs = tmp_path / f"source.{suffix}", tmp_path / "theirs.v"
+    vips("icc_export", picture(400, 300), source, "--output-profile", profile)
+    vips("icc_transform", source, theirs, "srgb", "--embedded")
+    job = run(stack, stack.client.upload(source.read_bytes()), {"name": "a", "format": "png"}, {"name": "b", "format": "png", "ops": [{"flip": {}}]})
+    ours = files(stack, job)
+    assert job["result"]["source"]["format"] == {"jpg": "jpeg", "png": "png"}[suffix]
+    assert difference(ours["a"], theirs, tmp_path)[0] < 0.5
+    vips("flip", theirs, tmp_path / "flipped.v", "vertical")
+    assert difference(ours["b"], tmp_path / "flipped.v", tmp_path)[0] < 0.5
+
+
 def test_the_examples_of_the_docs_run(stack, picture):
     text = (ROOT / "docs/images.md").read_text().split("## Operations")[1].split("## The result")[0]
     mark = stack.client.upload(plain_png(20, 10))
