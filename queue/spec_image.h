@@ -256,7 +256,7 @@ struct spec_image {
 /* ret is large (100 KB): allocate it. *ret may be half written after a fault. */
 MUST_USE enum err spec_image_parse(const msgpack_object *args, const char *at,
                                    struct spec_image *ret, struct spec_fault *reterr);
-/* image.info: {"source", "gps"?, "auto_orient"?, "page"?}. */
+/* image.info: {"source", "gps"?, "page"?}. */
 MUST_USE enum err spec_image_info_parse(const msgpack_object *args, const char *at,
                                         struct spec_image *ret, struct spec_fault *reterr);
 /* Either, told apart by "outputs". For what runs orders of both. */

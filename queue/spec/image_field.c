@@ -78,7 +78,10 @@ static enum err take_length(const struct image_field *f, void *to, const msgpack
     bool part = !is_whole(v);
     double got = 0;
 
-    if (!as_number(v, &got) || (part ? got <= 0 || got > 1 : got < f->min || got > f->max))
+    /* Where no pixels are enough, none of the side is, too: programs that count in parts write
+     * "left": 0.0. */
+    if (!as_number(v, &got) ||
+        (part ? got > 1 || (f->min > 0 ? got <= 0 : got < 0) : got < f->min || got > f->max))
         return walk_fault(at, ret,
                           "must be a whole number of pixels from %d to %d, or a part of the "
                           "side between 0 and 1",

@@ -179,13 +179,68 @@ static enum err check_belongings(const struct image_output *o, const msgpack_obj
 static enum err check_effort(const struct image_output *o, const struct place *at,
                              struct spec_fault *ret)
 {
-    static const uint32_t most[IMAGE_FORMATS] = {
-        [IMAGE_WEBP] = 6, [IMAGE_AVIF] = 4, [IMAGE_GIF] = 10};
+    static const struct {
+        uint32_t least, most;
+    } efforts[IMAGE_FORMATS] = {
+        [IMAGE_WEBP] = {0, 6}, [IMAGE_AVIF] = {0, 4}, [IMAGE_GIF] = {1, 10}};
     struct place here = place_key(at, SLICE_LIT("effort"));
+    uint32_t least = efforts[o->format].least;
+    uint32_t most = efforts[o->format].most;
 
-    if (o->how.effort != IMAGE_UNSET && o->how.effort > most[o->format])
-        return walk_fault(&here, ret, "must be an integer from 0 to %u for %s", most[o->format],
+    if (o->how.effort != IMAGE_UNSET && (o->how.effort < least || o->how.effort > most))
+        return walk_fault(&here, ret, "must be an integer from %u to %u for %s", least, most,
                           image_format_name(o->format));
+    return ERR_OK;
+}
+
+/* --- which field goes with which other one ----------------------------------------------------- */
+
+typedef bool idle_fn(const struct image_output *o);
+
+static bool has_no_palette(const struct image_output *o)
+{
+    return o->has_format && o->format == IMAGE_PNG && !o->how.palette;
+}
+
+static bool is_lossless(const struct image_output *o)
+{
+    return o->how.lossless || o->how.near_lossless > 0;
+}
+
+static bool is_lossless_tiff(const struct image_output *o)
+{
+    return o->has_format && o->format == IMAGE_TIFF && o->how.squeeze != IMAGE_SQUEEZE_JPEG;
+}
+
+static bool is_wholly_lossless(const struct image_output *o)
+{
+    return o->how.lossless;
+}
+
+/* What would be given and change nothing is refused, so that nobody wonders. */
+static enum err check_company(const struct image_output *o, const msgpack_object *v,
+                              const struct place *at, struct spec_fault *ret)
+{
+    static const struct {
+        const char *name;
+        idle_fn *is_idle;
+        const char *text;
+    } rows[] = {
+        {"colours", has_no_palette, "needs \"palette\": true"},
+        {"dither", has_no_palette, "needs \"palette\": true"},
+        {"quality", is_lossless, "does not go with lossless: there is no quality to choose"},
+        {"quality", is_lossless_tiff, "needs \"tiff_compression\": \"jpeg\""},
+        {"max_bytes", is_lossless, "does not go with lossless: there is no quality to lower"},
+        {"near_lossless", is_wholly_lossless,
+         "does not go with lossless: it is one or the other"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct place here = place_key(at, slice_str(rows[i].name));
+
+        if (mp_get(v, rows[i].name) != NULL && rows[i].is_idle(o))
+            return walk_fault(&here, ret, "%s", rows[i].text);
+    }
     return ERR_OK;
 }
 
@@ -193,17 +248,13 @@ static enum err check_output(const struct image_output *o, const msgpack_object 
                              const struct place *at, struct spec_fault *ret)
 {
     struct place candidates = place_key(at, SLICE_LIT("candidates"));
-    struct place max_bytes = place_key(at, SLICE_LIT("max_bytes"));
     enum err e = check_belongings(o, v, at, ret);
 
     if (e == ERR_OK)
         e = check_effort(o, at, ret);
     if (e == ERR_OK && o->candidates != 0 && !o->is_auto)
         return walk_fault(&candidates, ret, "needs \"format\": \"auto\"");
-    if (e == ERR_OK && o->max_bytes > 0 && (o->how.lossless || o->how.near_lossless > 0))
-        return walk_fault(&max_bytes, ret,
-                          "does not go with lossless: there is no quality to lower");
-    return e;
+    return e == ERR_OK ? check_company(o, v, at, ret) : e;
 }
 
 static bool name_is_taken(const struct spec_image *image, size_t i)

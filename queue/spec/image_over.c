@@ -58,6 +58,21 @@ static enum err check_text(const struct image_op *op, const struct place *at,
     return walk_fault(&text, ret, "must have more than spaces");
 }
 
+/* A pattern begins at the upper left corner; what says where one mark lies says nothing then. */
+static enum err check_watermark(const struct image_op *op, const struct place *at,
+                                struct spec_fault *ret)
+{
+    const struct image_watermark *w = &op->u.watermark;
+    struct place gravity = place_key(at, SLICE_LIT("gravity"));
+    struct place spacing = place_key(at, SLICE_LIT("spacing"));
+
+    if (w->tile && w->gravity.at != IMAGE_SOUTHEAST)
+        return walk_fault(&gravity, ret, "does not go with tile; x and y shift the pattern");
+    if (!w->tile && w->spacing > 0)
+        return walk_fault(&spacing, ret, "needs \"tile\": true");
+    return ERR_OK;
+}
+
 static const struct image_field text_fields[] = {
     {.name = "text",
      .kind = FIELD_TEXT,
@@ -126,6 +141,6 @@ static const struct image_op_row rows[] = {
     {"watermark",
      {IMAGE_OP_WATERMARK, {.watermark = {.gravity = {.at = IMAGE_SOUTHEAST}, .opacity = 1}}},
      IMAGE_FIELDS(watermark_fields),
-     NULL},
+     check_watermark},
 };
 const struct image_family image_family_over = {rows, COUNT_OF(rows)};

@@ -95,6 +95,16 @@ static const struct image_field extract_fields[] = {
     PLACE(extract.gravity),
 };
 
+static enum err check_extract(const struct image_op *op, const struct place *at,
+                              struct spec_fault *ret)
+{
+    const struct image_extract *x = &op->u.extract;
+
+    if (!x->left.given && !x->top.given && !x->width.given && !x->height.given)
+        return walk_fault(at, ret, "must have left, top, width or height");
+    return ERR_OK;
+}
+
 static const struct image_field trim_fields[] = {
     {.name = "threshold", .kind = FIELD_NUMBER, .offset = OP_AT(trim.threshold), .max = 255},
     BACKGROUND(trim.background),
@@ -172,7 +182,7 @@ static const struct image_op_row rows[] = {
      {IMAGE_OP_RESIZE, {.resize = {.dpr = 1}}},
      IMAGE_FIELDS(resize_fields),
      check_resize},
-    {"extract", {.kind = IMAGE_OP_EXTRACT}, IMAGE_FIELDS(extract_fields), NULL},
+    {"extract", {.kind = IMAGE_OP_EXTRACT}, IMAGE_FIELDS(extract_fields), check_extract},
     {"trim", {IMAGE_OP_TRIM, {.trim = {.threshold = 10}}}, IMAGE_FIELDS(trim_fields), NULL},
     {"pad", {.kind = IMAGE_OP_PAD}, IMAGE_FIELDS(pad_fields), check_pad},
     {"extend", {.kind = IMAGE_OP_EXTEND}, IMAGE_FIELDS(extend_fields), check_extend},

@@ -98,10 +98,15 @@ static const struct walk_field fields[] = {
 
 /* --- spelled out ------------------------------------------------------------------------------ */
 
+static bool is_lossy(struct slice format)
+{
+    return slice_is(format, "jpeg") || slice_is(format, "webp") || slice_is(format, "avif");
+}
+
 static void pack_output(msgpack_packer *pk, struct slice format, uint32_t width,
                         uint32_t quality)
 {
-    bool has_quality = quality > 0 && !slice_is(format, "png") && !slice_is(format, "gif");
+    bool has_quality = quality > 0 && is_lossy(format);
     char name[JOB_NAME_MAX + 1];
 
     (void)snprintf(name, sizeof name, SLICE_FMT "-%u", SLICE_ARG(format), width);

@@ -1,6 +1,7 @@
-"""docs/images.md speaks of every operation and every field that the table of operations holds."""
+"""docs/images.md speaks of every operation and every field that the table of operations holds, and shows each; so does the gallery."""
 
 import re
+import runpy
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -12,11 +13,25 @@ def names(pattern):
     return {m for source in SOURCES for m in re.findall(pattern, source.read_text())}
 
 
-def test_every_operation_is_told():
-    rows = names(r'\{"([a-z]+)",\s*(?:\{\.kind = IMAGE_OP|\{IMAGE_OP|BLANK\(IMAGE_OP)')
-    assert len(rows) == 27
-    missing = {name for name in rows if f"`{name}`" not in TEXT and f'{{"{name}": {{' not in TEXT}
-    assert not missing
+def operations():
+    return names(r'\{"([a-z]+)",\s*(?:\{\.kind = IMAGE_OP|\{IMAGE_OP|BLANK\(IMAGE_OP)')
+
+
+def test_every_operation_is_told_with_an_example():
+    assert len(operations()) == 27
+    assert not {name for name in operations() if f'`{{"{name}": {{' not in TEXT}
+
+
+def test_every_operation_is_shown():
+    linked = set(re.findall(r"\(images/([a-z-]+)\.webp\)", TEXT))
+    assert linked == {path.stem for path in (ROOT / "docs/images").glob("*.webp")}
+    assert not {name for name in operations() if not any(re.fullmatch(f"{name}(-[a-z]+)?", picture) for picture in linked)}
+
+
+def test_the_gallery_has_every_operation():
+    shown = runpy.run_path(str(ROOT / "scripts/gallery"), run_name="gallery")["DOCS"]
+    assert {key for ops in shown.values() for op in ops for key in op} == operations()
+    assert set(re.findall(r"\(images/([a-z-]+)\.webp\)", TEXT)) == set(shown)
 
 
 def test_every_field_is_told():

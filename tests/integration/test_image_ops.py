@@ -1,12 +1,16 @@
 """Image jobs from upload to file: operations held against Debian's own vips tool, animations, watermarks, text, descriptions."""
 
+import json
 import re
-import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from support.pictures import plain_png, turned
+from support.pictures import gif, plain_png, turned
+
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,13 @@ COMPARED = {
     "nearest": ([{"resize": {"width": 800, "enlarge": True, "kernel": "nearest"}}], ["resize", "SRC", "DST", 2, "--kernel", "nearest"], 0.1),
     "mitchell": ([{"resize": {"width": 100, "kernel": "mitchell"}}], ["resize", "SRC", "DST", 0.25, "--kernel", "mitchell"], 0.6),
     "lanczos2": ([{"resize": {"width": 100, "kernel": "lanczos2"}}], ["resize", "SRC", "DST", 0.25, "--kernel", "lanczos2"], 0.6),
+    "linear": ([{"resize": {"width": 100, "kernel": "linear"}}], ["resize", "SRC", "DST", 0.25, "--kernel", "linear"], 0.6),
+    "cubic": ([{"resize": {"width": 100, "kernel": "cubic"}}], ["resize", "SRC", "DST", 0.25, "--kernel", "cubic"], 0.6),
+    "lanczos3": ([{"resize": {"width": 100, "kernel": "lanczos3"}}], ["resize", "SRC", "DST", 0.25, "--kernel", "lanczos3"], 0.6),
+    "twice": ([{"resize": {"width": 800, "enlarge": True}}], ["resize", "SRC", "DST", 2], 0.1),
+    "attention": ([{"extract": {"width": 100, "height": 80, "gravity": "attention"}}], ["smartcrop", "SRC", "DST", 100, 80], 0),
+    "entropy": ([{"extract": {"width": 100, "height": 80, "gravity": "entropy"}}],
+                ["smartcrop", "SRC", "DST", 100, 80, "--interesting", "entropy"], 0),
     "gamma": ([{"gamma": {"exponent": 2}}], ["gamma", "SRC", "DST", "--exponent", 2], 0.6),
 }
 
@@ -81,27 +92,30 @@ def test_operations_agree_with_the_vips_tool(stack, picture, tmp_path):
     assert not wrong
 
 
+@pytest.mark.parametrize("profile,suffix", [("cmyk", "jpg"), ("p3", "png"), ("p3", "jpg")])
+def test_profiles_are_read_as_the_vips_tool_reads_them(stack, picture, tmp_path, profile, suffix):
+    source, theirs = tmp_path / f"source.{suffix}", tmp_path / "theirs.v"
+    vips("icc_export", picture(400, 300), source, "--output-profile", profile)
+    vips("icc_transform", source, theirs, "srgb", "--embedded")
+    job = run(stack, stack.client.upload(source.read_bytes()), {"name": "a", "format": "png"}, {"name": "b", "format": "png", "ops": [{"flip": {}}]})
+    ours = files(stack, job)
+    assert job["result"]["source"]["format"] == {"jpg": "jpeg", "png": "png"}[suffix]
+    assert difference(ours["a"], theirs, tmp_path)[0] < 0.5
+    vips("flip", theirs, tmp_path / "flipped.v", "vertical")
+    assert difference(ours["b"], tmp_path / "flipped.v", tmp_path)[0] < 0.5
+
+
+def test_the_examples_of_the_docs_run(stack, picture):
+    text = (ROOT / "docs/images.md").read_text().split("## Operations")[1].split("## The result")[0]
+    mark = stack.client.upload(plain_png(20, 10))
+    examples = [json.loads(found.replace("<id>", mark)) for found in re.findall(r"`(\{\"[a-z]+\": \{.*?\}\})`", text)]
+    assert len(examples) >= 27
+    job = run(stack, stack.client.upload(picture(400, 300).read_bytes()),
+              *[{"name": f"o{i}", "ops": [op], "format": "png"} for i, op in enumerate(examples)])
+    assert len(files(stack, job)) == len(examples)
+
+
 # --- what moves
-
-def gif(frames=3, side=40):
-    """An animated GIF by hand: each frame one colour, 2 bits a pixel, LZW without compression."""
-    def lzw(index, n):
-        bits, out = [], bytearray([2])
-        for i in range(n):
-            if i % 2 == 0:
-                bits += [0, 0, 1]  # clear: the code stays at 3 bits
-            bits += [index >> k & 1 for k in range(3)]
-        bits += [1, 0, 1]
-        data = bytearray(sum(b << k for k, b in enumerate(bits[i:i + 8])) for i in range(0, len(bits), 8))
-        for i in range(0, len(data), 255):
-            out += bytes([len(data[i:i + 255])]) + data[i:i + 255]
-        return bytes(out) + b"\0"
-    head = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x91, 0, 0) + bytes([200, 0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0])
-    body = b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
-    for i in range(frames):
-        body += b"!\xf9\x04\x04" + struct.pack("<H", 7) + b"\0\0" + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + lzw(i % 3, side * side)
-    return head + body + b";"
-
 
 def test_an_animation_stays_one(stack):
     upload = stack.client.upload(gif())

@@ -146,6 +146,34 @@ static UNUSED_OK VipsImage *plain(int w, int h, const double *colour, int bands)
     return typed;
 }
 
+/* Takes both; the first to the left. */
+static UNUSED_OK VipsImage *beside(VipsImage *left, VipsImage *right)
+{
+    VipsImage *both;
+
+    VIPS_OK(vips_join(left, right, &both, VIPS_DIRECTION_HORIZONTAL, NULL));
+    g_object_unref(left);
+    g_object_unref(right);
+    return both;
+}
+
+/* Takes im, and gives it with a profile of libvips' own: "p3", "srgb", "cmyk". */
+static UNUSED_OK VipsImage *profiled(VipsImage *im, const char *name)
+{
+    VipsImage *copy;
+    VipsBlob *blob;
+    const void *profile;
+    size_t len;
+
+    VIPS_OK(vips_profile_load(name, &blob, NULL));
+    profile = vips_blob_get(blob, &len);
+    VIPS_OK(vips_copy(im, &copy, NULL));
+    vips_image_set_blob_copy(copy, VIPS_META_ICC_NAME, profile, len);
+    vips_area_unref(VIPS_AREA(blob));
+    g_object_unref(im);
+    return copy;
+}
+
 /* Quarters: red, green / blue, yellow. */
 static UNUSED_OK VipsImage *quarters(int w, int h)
 {
@@ -285,5 +313,17 @@ static UNUSED_OK bool start_vips(const char *program)
     self_open();
     return true;
 }
+
+/* All there is in a main() but the tests. */
+#define RENDER_TESTS(...)                                 \
+    int main(int argc, char **argv)                       \
+    {                                                     \
+        const struct CMUnitTest tests[] = {__VA_ARGS__};  \
+                                                          \
+        (void)argc;                                       \
+        if (!start_vips(argv[0]))                         \
+            return 1;                                     \
+        return cmocka_run_group_tests(tests, NULL, NULL); \
+    }
 
 #endif

@@ -1,127 +1,14 @@
 /* Limits per queue and per key, as the scripts keep them against a real Redis. */
-#include "tests/unit/test_lua_help.h"
-
-#include "queue/limits.h"
+#include "tests/unit/test_lua_limits_help.h"
 
 #define FOR_EVER "86400000" /* a rate's time in which no token comes back while a test runs */
-
-/* --- in short --------------------------------------------------------------------------------- */
-
-static void set_limits(const char *text)
-{
-    redisReply *r;
-    long long more;
-
-    do {
-        r = EVAL(QUEUE_LIMITS, NULL, slice_str(text));
-        more = at(r, 0);
-        freeReplyObject(r);
-    } while (more);
-}
-
-static void add_keyed_item(struct buf *out, unsigned number, const char *key)
-{
-    struct uuid id = id_of(number);
-    msgpack_packer pk;
-
-    mp_packer(&pk, out);
-    msgpack_pack_map(&pk, 5);
-    mp_str(&pk, "v");
-    msgpack_pack_int(&pk, 1);
-    mp_str(&pk, "id");
-    mp_bin(&pk, id_slice(&id));
-    mp_str(&pk, "type");
-    mp_str(&pk, "noop");
-    mp_str(&pk, "args");
-    msgpack_pack_map(&pk, 1);
-    mp_str(&pk, "key");
-    mp_str(&pk, "not the key");
-    mp_str(&pk, "key");
-    mp_str(&pk, key);
-}
-
-static void enqueue_keyed(unsigned number, const char *key, int above)
-{
-    struct new_job job = {.number = number, .above = above};
-    struct buf item = {0};
-
-    add_keyed_item(&item, number, key);
-    assert_int_equal(enqueue_item(&job, buf_slice(&item)), 1);
-    buf_done(&item);
-}
-
-struct claimed {
-    long long more, now, next;
-    size_t n;
-    unsigned number[64];
-};
-
-static struct claimed claims(const char *consumer, const char *n)
-{
-    redisReply *r = claim(consumer, n);
-    struct claimed c = {.more = at(r, 2), .now = at(r, 1), .next = at(r, 3)};
-
-    for (size_t i = 4; i + 5 <= r->elements; i += 5) {
-        const uint8_t *id = (const uint8_t *)bytes_at(r, i).ptr;
-
-        assert_true(c.n < COUNT_OF(c.number));
-        c.number[c.n++] = (unsigned)(id[14] << 8 | id[15]);
-    }
-    freeReplyObject(r);
-    return c;
-}
-
-static void expect(const char *consumer, const char *n, const char *want)
-{
-    struct claimed c = claims(consumer, n);
-    char got[512] = "";
-    size_t len = 0;
-
-    for (size_t i = 0; i < c.n; i++)
-        len += (size_t)snprintf(got + len, sizeof got - len, "%s%u", i > 0 ? " " : "",
-                                c.number[i]);
-    assert_string_equal(got, want);
-}
-
-static long long parked(void)
-{
-    redisReply *r = EVAL(QUEUE_COUNTS, NULL, keys.active_prefix);
-    long long n = at(r, 14);
-
-    freeReplyObject(r);
-    return n;
-}
-
-static long long waiting(void)
-{
-    redisReply *r = EVAL(QUEUE_COUNTS, NULL, keys.active_prefix);
-    long long n = at(r, 0) + at(r, 1) + at(r, 2) + at(r, 3);
-
-    freeReplyObject(r);
-    return n;
-}
-
-/* Nothing is left of what limits write down. */
-static void assert_clean(void)
-{
-    assert_int_equal(ask_number("EXISTS mr:{q}:slots mr:{q}:gates mr:{q}:parked"), 0);
-    assert_int_equal(parked(), 0);
-}
-
-static void done(const char *consumer, unsigned number)
-{
-    assert_int_equal(settle(consumer, number, 1, "done", "0"), 0);
-}
 
 /* --- running ---------------------------------------------------------------------------------- */
 
 static void a_key_at_its_limit_holds_up_nobody_else(void **state)
 {
     (void)state;
-    enroll(US);
-    set_limits("0 0 0 0 2 0 0 0");
-    for (unsigned i = 1; i <= 5; i++)
-        enqueue_keyed(i, "a", 0);
+    begin_with("0 0 0 0 2 0 0 0", 5);
     enqueue_keyed(6, "b", 0);
     ENQUEUE(.number = 7);
     expect(US, "64", "1 2 6 7");
@@ -147,11 +34,8 @@ static void a_key_at_its_limit_holds_up_nobody_else(void **state)
 static void later_jobs_of_a_key_do_not_overtake_parked_ones(void **state)
 {
     (void)state;
-    enroll(US);
     enroll(THEM);
-    set_limits("0 0 0 0 1 0 0 0");
-    for (unsigned i = 1; i <= 3; i++)
-        enqueue_keyed(i, "a", 0);
+    begin_with("0 0 0 0 1 0 0 0", 3);
     expect(US, "1", "1");
     expect(THEM, "1", "");
     enqueue_keyed(4, "a", 0);
@@ -202,10 +86,7 @@ static void every_way_a_claim_ends_frees_its_slot(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         RUN("FLUSHALL");
-        enroll(US);
-        set_limits("0 0 0 0 1 0 0 0");
-        enqueue_keyed(1, "a", 0);
-        enqueue_keyed(2, "a", 0);
+        begin_with("0 0 0 0 1 0 0 0", 2);
         expect(US, "64", "1");
         assert_int_equal(settle(US, 1, 1, kinds[i], "60000"), 0);
         assert_int_equal(ask_number("EXISTS mr:{q}:slots mr:{q}:slots:a"), 0);
@@ -219,11 +100,8 @@ static void a_consumer_that_vanishes_leaves_no_slot_behind(void **state)
     (void)state;
     for (int way = 0; way < 4; way++) {
         RUN("FLUSHALL");
-        enroll(US);
         enroll(THEM);
-        set_limits("0 0 0 0 2 0 0 0");
-        for (unsigned i = 1; i <= 4; i++)
-            enqueue_keyed(i, "a", 0);
+        begin_with("0 0 0 0 2 0 0 0", 4);
         expect(US, "64", "1 2");
         if (way == 0) {
             silence(US);
@@ -388,10 +266,7 @@ static void buckets_that_are_full_again_are_forgotten(void **state)
 static void limits_that_are_raised_or_taken_away_let_parked_jobs_go(void **state)
 {
     (void)state;
-    enroll(US);
-    set_limits("0 0 0 0 1 0 0 0");
-    for (unsigned i = 1; i <= 6; i++)
-        enqueue_keyed(i, "a", 0);
+    begin_with("0 0 0 0 1 0 0 0", 6);
     expect(US, "64", "1");
     set_limits("0 0 0 0 3 0 0 0");
     assert_int_equal(tokens(), 1);
@@ -433,10 +308,7 @@ static void limits_of_many_keys_are_opened_in_pieces(void **state)
 static void a_paused_queue_keeps_parked_jobs_and_resumes_with_a_token(void **state)
 {
     (void)state;
-    enroll(US);
-    set_limits("0 0 0 0 1 0 0 0");
-    enqueue_keyed(1, "a", 0);
-    enqueue_keyed(2, "a", 0);
+    begin_with("0 0 0 0 1 0 0 0", 2);
     expect(US, "64", "1");
     freeReplyObject(EVAL(QUEUE_PAUSE, NULL, SLICE_LIT("1")));
     done(US, 1);
@@ -454,10 +326,7 @@ static void a_paused_queue_keeps_parked_jobs_and_resumes_with_a_token(void **sta
 static void what_was_torn_is_mended_by_the_reaper(void **state)
 {
     (void)state;
-    enroll(US);
-    set_limits("1 0 0 0 1 0 0 0");
-    for (unsigned i = 1; i <= 3; i++)
-        enqueue_keyed(i, "a", 0);
+    begin_with("1 0 0 0 1 0 0 0", 3);
     expect(US, "64", "1");
     expect(US, "64", "");
     /* the claim vanishes, and its slot stays; an id is counted that nobody wrote down */
@@ -476,10 +345,7 @@ static void what_was_torn_is_mended_by_the_reaper(void **state)
 static void a_slot_that_is_held_stays_held(void **state)
 {
     (void)state;
-    enroll(US);
-    set_limits("0 0 0 0 1 0 0 0");
-    enqueue_keyed(1, "a", 0);
-    enqueue_keyed(2, "a", 0);
+    begin_with("0 0 0 0 1 0 0 0", 2);
     expect(US, "64", "1");
     for (int i = 0; i < 5; i++)
         (void)reap("60000");
@@ -492,10 +358,7 @@ static void a_tombstone_keeps_its_slot_until_it_is_recorded(void **state)
     struct uuid id = id_of(1);
 
     (void)state;
-    enroll(US);
-    set_limits("0 0 0 0 1 0 0 0");
-    enqueue_keyed(1, "a", 0);
-    enqueue_keyed(2, "a", 0);
+    begin_with("0 0 0 0 1 0 0 0", 2);
     freeReplyObject(EVAL(QUEUE_CANCEL, NULL, id_slice(&id)));
     expect(US, "64", "1");
     (void)reap("60000");
@@ -503,111 +366,6 @@ static void a_tombstone_keeps_its_slot_until_it_is_recorded(void **state)
     expect(US, "64", "");
     done(US, 1);
     expect(US, "64", "2");
-}
-
-/* --- all together ----------------------------------------------------------------------------- */
-
-#define JOBS 400
-#define KEYS 8
-
-static const char *const who[] = {US, THEM, "third:1:cccc"};
-
-static struct world {
-    uint32_t seed;
-    size_t n_done;
-    struct {
-        bool runs;
-        unsigned by;
-        uint32_t attempt;
-    } job[JOBS];
-} world;
-
-static uint32_t chance(void)
-{
-    world.seed = world.seed * 1664525u + 1013904223u;
-    return world.seed >> 8;
-}
-
-static void make_world(void)
-{
-    world = (struct world){.seed = 12345};
-    set_limits("0 0 0 0 2 0 0 0");
-    for (unsigned w = 0; w < COUNT_OF(who); w++)
-        enroll(who[w]);
-    for (unsigned i = 0; i < JOBS; i++) {
-        char key[8];
-
-        (void)snprintf(key, sizeof key, "k%u", chance() % KEYS);
-        enqueue_keyed(i, key, (int)(chance() % 4) - 1);
-    }
-}
-
-static void die(unsigned w)
-{
-    silence(who[w]);
-    (void)reap("1000");
-    enroll(who[w]);
-    for (unsigned i = 0; i < JOBS; i++)
-        world.job[i].runs &= world.job[i].by != w;
-}
-
-static void take_some(unsigned w)
-{
-    struct claimed c = claims(who[w], "4");
-
-    for (size_t i = 0; i < c.n; i++) {
-        world.job[c.number[i]].runs = true;
-        world.job[c.number[i]].by = w;
-        world.job[c.number[i]].attempt++;
-    }
-}
-
-static void end_one(void)
-{
-    static const char *const kinds[] = {"done", "done", "done", "retry", "release"};
-    const char *kind = kinds[chance() % COUNT_OF(kinds)];
-    unsigned i = chance() % JOBS;
-
-    while (i < JOBS && !world.job[i].runs)
-        i++;
-    if (i == JOBS)
-        return;
-    assert_int_equal(settle(who[world.job[i].by], i, world.job[i].attempt, kind, "0"), 0);
-    world.job[i].runs = false;
-    world.n_done += strcmp(kind, "done") == 0;
-}
-
-static void check_world(void)
-{
-    long long held = 0;
-
-    for (unsigned k = 0; k < KEYS; k++)
-        assert_true(ask_number("SCARD mr:{q}:slots:k%u", k) <= 2);
-    for (unsigned w = 0; w < COUNT_OF(who); w++)
-        held += ask_number("HLEN mr:{q}:active:%s", who[w]);
-    assert_int_equal(ask_number("HLEN mr:{q}:slots"), held);
-}
-
-static void never_more_than_the_limit_whatever_happens(void **state)
-{
-    (void)state;
-    make_world();
-    for (unsigned step = 0; world.n_done < JOBS; step++) {
-        unsigned w = chance() % COUNT_OF(who);
-
-        assert_true(step < 20000);
-        if (chance() % 97 == 0)
-            die(w);
-        else if (chance() % 3 == 0)
-            take_some(w);
-        else
-            end_one();
-        if (step % 16 == 0)
-            check_world();
-    }
-    expect(US, "64", "");
-    assert_clean();
-    assert_int_equal(ask_number("HLEN mr:{q}:state"), 0);
 }
 
 int main(void)
@@ -631,7 +389,6 @@ int main(void)
         cmocka_unit_test_setup(what_was_torn_is_mended_by_the_reaper, flush),
         cmocka_unit_test_setup(a_slot_that_is_held_stays_held, flush),
         cmocka_unit_test_setup(a_tombstone_keeps_its_slot_until_it_is_recorded, flush),
-        cmocka_unit_test_setup(never_more_than_the_limit_whatever_happens, flush),
     };
 
     return cmocka_run_group_tests(tests, start_server, stop_server);

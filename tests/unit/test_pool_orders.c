@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/image_ops.h"
 #include "tests/unit/pool_help.h"
 
 struct asked {
@@ -78,42 +79,16 @@ static void every_format_is_written_in_the_sandbox(void **state)
 /* Whatever libvips, its codecs and Pango call for them, the filter of calls lets through. */
 static void every_operation_runs_in_the_sandbox(void **state)
 {
-    static const char *const ops[] = {
-        "{'resize': {'width': 50, 'kernel': 'mitchell'}}",
-        "{'extract': {'width': 30, 'gravity': 'attention'}}",
-        "{'trim': {}}",
-        "{'pad': {'all': 3}}",
-        "{'extend': {'aspect': '1:1'}}",
-        "{'rotate': {'angle': 33}}",
-        "{'flip': {}}",
-        "{'flop': {}}",
-        "{'round': {'radius': 5}}",
-        "{'circle': {}}",
-        "{'blur': {'sigma': 3}}",
-        "{'pixelate': {'size': 4}}",
-        "{'brightness': {'amount': 1.1}}",
-        "{'contrast': {'amount': 1.1}}",
-        "{'saturation': {'amount': 1.1}}",
-        "{'hue': {'degrees': 20}}",
-        "{'gamma': {}}",
-        "{'grayscale': {}}",
-        "{'sepia': {}}",
-        "{'tint': {'colour': '#ff8000'}}",
-        "{'duotone': {}}",
-        "{'negate': {}}",
-        "{'normalise': {}}",
-        "{'flatten': {}}",
-    };
     struct rig *r = *state;
 
     put_png(r->source, 120, 80);
     rig_open(r, (struct render_pool_options){0});
-    for (size_t i = 0; i < COUNT_OF(ops); i++) {
+    for (size_t i = 0; i < COUNT_OF(image_op_samples); i++) {
         struct ended d;
         char args[512];
 
         (void)snprintf(args, sizeof args, ARGS("{'name': 'a', 'ops': [%s], 'format': 'png'}"),
-                       ops[i]);
+                       image_op_samples[i].json);
         expect(r, &d, &(struct asked){args, {NULL}, 0});
         drop(&d);
     }

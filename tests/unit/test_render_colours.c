@@ -73,13 +73,9 @@ static void alpha_survives_and_is_flattened_for_jpeg(void **state)
 static void hidden_colours_do_not_bleed(void **state)
 {
     static const double shown[] = {255, 255, 255, 255}, hidden[] = {255, 0, 0, 0};
-    VipsImage *left = plain(100, 100, shown, 4), *right = plain(100, 100, hidden, 4), *both,
-              *im;
+    VipsImage *both = beside(plain(100, 100, shown, 4), plain(100, 100, hidden, 4)), *im;
     (void)state;
 
-    VIPS_OK(vips_join(left, right, &both, VIPS_DIRECTION_HORIZONTAL, NULL));
-    g_object_unref(left);
-    g_object_unref(right);
     im = render_one(both, "png", "'ops': [{'resize': {'width': 33}}], 'format': 'png'");
     for (int x = 0; x < im->Xsize; x++) {
         double *p;
@@ -156,20 +152,13 @@ static VipsImage *talkative(void)
 {
     VipsImage *im = quarters(100, 80), *copy;
     static const char xmp[] = "<x:xmpmeta>SECRETXMP</x:xmpmeta>";
-    VipsBlob *srgb;
-    const void *profile;
-    size_t len;
 
     VIPS_OK(vips_copy(im, &copy, NULL));
     vips_image_set_string(copy, "exif-ifd0-Artist", "SECRETARTIST");
     vips_image_set_string(copy, "exif-ifd3-GPSLatitude", "52/1 31/1 12/1");
     vips_image_set_blob_copy(copy, VIPS_META_XMP_NAME, xmp, sizeof xmp - 1);
-    VIPS_OK(vips_profile_load("srgb", &srgb, NULL));
-    profile = vips_blob_get(srgb, &len);
-    vips_image_set_blob_copy(copy, VIPS_META_ICC_NAME, profile, len);
-    vips_area_unref(VIPS_AREA(srgb));
     g_object_unref(im);
-    return copy;
+    return profiled(copy, "srgb");
 }
 
 static void no_metadata_comes_out(void **state)
@@ -211,26 +200,15 @@ static void no_metadata_comes_out(void **state)
  * "p3") are converted, and one that is broken is as none. */
 static void pixels_are_converted_by_their_profile(void **state)
 {
-    static const double red[] = {255, 0, 0};
-    VipsImage *im = plain(100, 80, red, 3), *copy, *out;
-    VipsBlob *p3;
-    const void *profile;
-    size_t len;
+    /* P3's red lies outside of sRGB and clips; a mild one moves. */
+    static const double mild[] = {187, 60, 60};
+    VipsImage *out;
     double *p;
     int n;
     (void)state;
 
-    VIPS_OK(vips_profile_load("p3", &p3, NULL));
-    profile = vips_blob_get(p3, &len);
-    VIPS_OK(vips_copy(im, &copy, NULL));
-    vips_image_set_blob_copy(copy, VIPS_META_ICC_NAME, profile, len);
-    vips_area_unref(VIPS_AREA(p3));
-    /* P3's red lies outside of sRGB: it clips to the brightest. A mild colour moves, so take
-     * one. */
-    g_object_unref(im);
-    VIPS_OK(vips_linear1(copy, &im, 0.5, 60, "uchar", TRUE, NULL));
-    g_object_unref(copy);
-    out = render_one(im, "png", "'ops': [{'resize': {'width': 50}}], 'format': 'png'");
+    out = render_one(profiled(plain(100, 80, mild, 3), "p3"), "png",
+                     "'ops': [{'resize': {'width': 50}}], 'format': 'png'");
     VIPS_OK(vips_getpoint(out, &p, &n, 20, 20, NULL));
     assert_int_equal(n, 3);
     assert_true(p[0] > 194 && p[1] < 58); /* 187, 60, 60 in P3 is redder in sRGB */
@@ -254,21 +232,8 @@ static void a_broken_profile_is_as_none(void **state)
     g_object_unref(out);
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(grey_stays_grey_where_the_format_can),
-        TEST(alpha_survives_and_is_flattened_for_jpeg),
-        TEST(hidden_colours_do_not_bleed),
-        TEST(sixteen_bits_become_eight),
-        TEST(ink_becomes_light),
-        TEST(no_metadata_comes_out),
-        TEST(pixels_are_converted_by_their_profile),
-        TEST(a_broken_profile_is_as_none),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(TEST(grey_stays_grey_where_the_format_can),
+             TEST(alpha_survives_and_is_flattened_for_jpeg), TEST(hidden_colours_do_not_bleed),
+             TEST(sixteen_bits_become_eight), TEST(ink_becomes_light),
+             TEST(no_metadata_comes_out), TEST(pixels_are_converted_by_their_profile),
+             TEST(a_broken_profile_is_as_none))

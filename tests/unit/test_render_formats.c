@@ -1,5 +1,4 @@
-/* What a file is written as, and read from: animations, pages, options of the formats, the search for
- * a size, profiles. */
+/* What a file is written as, and read from: animations, pages, options of the formats, profiles. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/render_help.h"
+#include "tests/unit/render_ops.h"
 
 /* --- animations ------------------------------------------------------------------------------ */
 
@@ -203,41 +202,6 @@ static void frames_are_limited(void **state)
 
 /* --- options --------------------------------------------------------------------------------- */
 
-static struct bytes photo(void)
-{
-    VipsImage *noise, *smooth, *bytes, *bands[3], *rgb, *typed;
-    struct bytes b;
-
-    for (int i = 0; i < 3; i++) {
-        VIPS_OK(vips_gaussnoise(&noise, 300, 200, "mean", 128.0, "sigma", 60.0, "seed", i + 1,
-                                NULL));
-        VIPS_OK(vips_gaussblur(noise, &smooth, 2, NULL));
-        VIPS_OK(vips_linear1(smooth, &bytes, 3, -256, "uchar", TRUE, NULL));
-        g_object_unref(noise);
-        g_object_unref(smooth);
-        bands[i] = bytes;
-    }
-    VIPS_OK(vips_bandjoin(bands, &rgb, 3, NULL));
-    VIPS_OK(vips_copy(rgb, &typed, "interpretation", VIPS_INTERPRETATION_sRGB, NULL));
-    b = encode(typed, "png");
-    for (int i = 0; i < 3; i++)
-        g_object_unref(bands[i]);
-    g_object_unref(rgb);
-    g_object_unref(typed);
-    return b;
-}
-
-static uint64_t size_of(struct bytes source, const char *output)
-{
-    struct wire_report r;
-    char outputs[512];
-
-    (void)snprintf(outputs, sizeof outputs, "[{'name': 'a', %s}]", output);
-    if (render(source, outputs, &r) != ERR_OK)
-        fail_msg("%s: %s", output, r.text);
-    return r.outputs[0].bytes;
-}
-
 static bool file_has(const char *words, size_t n)
 {
     gchar *text;
@@ -293,143 +257,134 @@ static void options_reach_their_encoders(void **state)
     bytes_free(b);
 }
 
-/* --- max_bytes, auto ------------------------------------------------------------------------- */
-
-static void quality_is_what_fits(void **state)
+/* Encoders join frames that are the same into one that stays for longer. */
+static void frames_that_look_alike_are_counted_as_they_are(void **state)
 {
-    static const char *const formats[] = {"jpeg", "webp", "avif"};
-    struct bytes b = photo();
-    struct wire_report r;
+    static const char *const formats[] = {"gif", "webp"};
+    struct bytes b = animation("webp[lossless]");
     (void)state;
 
     for (size_t i = 0; i < COUNT_OF(formats); i++) {
-        char outputs[160], higher[160];
-        uint64_t whole, max;
+        struct wire_report r;
+        char outputs[160];
+        VipsImage *im;
 
-        (void)snprintf(outputs, sizeof outputs, "'format': '%s'", formats[i]);
-        whole = size_of(b, outputs);
-        max = whole * 6 / 10;
         (void)snprintf(outputs, sizeof outputs,
-                       "[{'name': 'a', 'format': '%s', 'max_bytes': %llu}]", formats[i],
-                       (unsigned long long)max);
+                       "[{'name': 'a', 'format': '%s', 'ops': [{'contrast': {'amount': 0}}]}]",
+                       formats[i]);
         assert_int_equal(render(b, outputs, &r), ERR_OK);
-        assert_true(r.outputs[0].bytes <= max && r.outputs[0].quality >= 1);
-        /* One more would be too much. */
-        (void)snprintf(higher, sizeof higher, "'format': '%s', 'quality': %u", formats[i],
-                       r.outputs[0].quality + 1);
-        if (size_of(b, higher) <= max)
-            fail_msg("%s: quality %u would do", formats[i], r.outputs[0].quality + 1);
-        (void)snprintf(outputs, sizeof outputs,
-                       "[{'name': 'a', 'format': '%s', 'max_bytes': 100000}]", formats[i]);
-        assert_int_equal(render(b, outputs, &r), ERR_OK);
-        assert_int_equal(r.outputs[0].bytes, whole);
+        im = open_frames(0);
+        assert_int_equal(vips_image_get_n_pages(im), 1);
+        assert_int_equal(r.outputs[0].frames, 1);
+        assert_int_equal(r.outputs[0].height, 30);
+        g_object_unref(im);
     }
-    assert_int_equal(render(b, "[{'name': 'a', 'format': 'jpeg', 'max_bytes': 300}]", &r),
-                     ERR_TOO_BIG);
-    assert_non_null(strstr(r.text, "at quality 1, and max_bytes is 300"));
-    /* Where there is no quality to lower. */
-    assert_int_equal(render(b, "[{'name': 'a', 'max_bytes': 300}]", &r), ERR_TOO_BIG);
-    bytes_free(b);
-}
-
-static void auto_is_the_smallest(void **state)
-{
-    static const char *const names[] = {"jpeg", "webp", "avif"};
-    static const unsigned qualities[] = {80, 80, 50};
-    static const double clear[] = {200, 100, 50, 100}, opaque[] = {200, 100, 50, 255};
-    struct bytes b = photo();
-    struct wire_report r;
-    uint64_t least = UINT64_MAX;
-    VipsImage *im;
-    (void)state;
-
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        char output[96];
-        uint64_t n;
-
-        (void)snprintf(output, sizeof output, "'format': '%s', 'quality': %u", names[i],
-                       qualities[i]);
-        n = size_of(b, output);
-        least = n < least ? n : least;
-    }
-    assert_int_equal(render(b, "[{'name': 'a', 'format': 'auto', 'quality': 80}]", &r), ERR_OK);
-    assert_int_equal(r.outputs[0].bytes, least);
-    assert_int_equal(render(b, "[{'name': 'a', 'format': 'auto', 'candidates': ['jpeg']}]", &r),
-                     ERR_OK);
-    assert_int_equal(r.outputs[0].format, IMAGE_JPEG);
-    bytes_free(b);
-    /* What is transparent does not become JPEG; alpha that hides nothing goes. */
-    im = plain(64, 64, clear, 4);
-    b = encode(im, "png");
-    assert_int_equal(
-        render(b, "[{'name': 'a', 'format': 'auto', 'candidates': ['jpeg', 'png']}]", &r),
-        ERR_OK);
-    assert_int_equal(r.outputs[0].format, IMAGE_PNG);
-    bytes_free(b);
-    g_object_unref(im);
-    im = plain(64, 64, opaque, 4);
-    b = encode(im, "png");
-    assert_int_equal(render(b, "[{'name': 'a', 'format': 'auto', 'candidates': ['png']}]", &r),
-                     ERR_OK);
-    g_object_unref(im);
-    im = open_output(0);
-    assert_int_equal(im->Bands, 3);
-    g_object_unref(im);
     bytes_free(b);
 }
 
 /* --- profiles -------------------------------------------------------------------------------- */
 
+/* The one output of ops and format, of source, whose profile is to be kept. */
+static VipsImage *render_kept(VipsImage *source, const char *ops, const char *format)
+{
+    struct bytes b = encode(source, "png");
+    struct wire_report r;
+    char args[512];
+
+    write_file(WORK_SOURCE, b);
+    (void)snprintf(args, sizeof args,
+                   "{'source': {'path': 'x'}, 'profile': 'keep', 'outputs': [{'name': 'a', "
+                   "'ops': [%s], 'format': '%s'}]}",
+                   ops, format);
+    if (run_order(args, &r) != ERR_OK)
+        fail_msg("%s, %s: %s", ops, format, r.text);
+    bytes_free(b);
+    return open_output(0);
+}
+
+static bool has_profile(VipsImage *im)
+{
+    return vips_image_get_typeof(im, VIPS_META_ICC_NAME) != 0;
+}
+
 static void a_profile_is_kept_when_asked_for(void **state)
 {
     static const double colour[] = {187, 60, 60};
     static const char *const formats[] = {"jpeg", "png", "webp", "avif", "tiff"};
-    VipsImage *im = plain(64, 64, colour, 3), *copy;
-    struct bytes b;
-    VipsBlob *p3;
-    const void *profile;
-    size_t len;
+    VipsImage *im = profiled(plain(64, 64, colour, 3), "p3");
     (void)state;
 
-    VIPS_OK(vips_profile_load("p3", &p3, NULL));
-    profile = vips_blob_get(p3, &len);
-    VIPS_OK(vips_copy(im, &copy, NULL));
-    vips_image_set_blob_copy(copy, VIPS_META_ICC_NAME, profile, len);
-    b = encode(copy, "png");
-    write_file(WORK_SOURCE, b);
     for (size_t i = 0; i < COUNT_OF(formats); i++) {
-        struct wire_report r;
-        char args[256];
-        VipsImage *out;
+        VipsImage *out = render_kept(im, "{'resize': {'width': 32}}", formats[i]);
 
-        (void)snprintf(args, sizeof args,
-                       "{'source': {'path': 'x'}, 'profile': 'keep', 'outputs': [{'name': 'a', "
-                       "'ops': [{'resize': {'width': 32}}], 'format': '%s'}]}",
-                       formats[i]);
-        assert_int_equal(run_order(args, &r), ERR_OK);
-        out = open_output(0);
         check_point(out, 10, 10, colour, 3, 5);
-        if (vips_image_get_typeof(out, VIPS_META_ICC_NAME) == 0)
+        if (!has_profile(out))
             fail_msg("%s has no profile", formats[i]);
         g_object_unref(out);
     }
-    vips_area_unref(VIPS_AREA(p3));
+    g_object_unref(im);
+}
+
+/* GIF holds none, and grey is not what a profile of RGB speaks of: then the pixels are converted, as
+ * without "keep". */
+static void pixels_without_their_profile_are_converted(void **state)
+{
+    static const double colour[] = {187, 60, 60};
+    static const struct {
+        const char *ops, *format;
+    } rows[] = {{"{'resize': {'width': 32}}", "gif"},
+                {"{'grayscale': {}}", "png"},
+                {"{'duotone': {'highlight': '#ff8000'}}", "jpeg"}};
+    VipsImage *im = profiled(plain(64, 64, colour, 3), "p3");
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char output[160];
+        VipsImage *kept = render_kept(im, rows[i].ops, rows[i].format), *converted;
+        double *p;
+        int n;
+
+        (void)snprintf(output, sizeof output, "'ops': [%s], 'format': '%s'", rows[i].ops,
+                       rows[i].format);
+        g_object_ref(im);
+        converted = render_one(im, "png", output);
+        VIPS_OK(vips_getpoint(converted, &p, &n, 10, 10, NULL));
+        check_point(kept, 10, 10, p, n, 1);
+        assert_false(has_profile(kept));
+        g_free(p);
+        g_object_unref(kept);
+        g_object_unref(converted);
+    }
+    g_object_unref(im);
+}
+
+/* One output converts and the other does not, though the second is made from the first. */
+static void outputs_of_one_picture_keep_their_profiles_apart(void **state)
+{
+    static const double colour[] = {187, 60, 60};
+    VipsImage *im = profiled(plain(64, 64, colour, 3), "p3"), *out;
+    struct bytes b = encode(im, "png");
+    struct wire_report r;
+    (void)state;
+
+    write_file(WORK_SOURCE, b);
+    assert_int_equal(
+        run_order("{'source': {'path': 'x'}, 'profile': 'keep', 'outputs': ["
+                  "{'name': 'a', 'ops': [{'resize': {'width': 48}}], 'format': 'gif'},"
+                  "{'name': 'b', 'ops': [{'resize': {'width': 24}}], 'format': 'png'}]}",
+                  &r),
+        ERR_OK);
+    out = open_output(1);
+    check_point(out, 10, 10, colour, 3, 1);
+    assert_true(has_profile(out));
+    g_object_unref(out);
     bytes_free(b);
     g_object_unref(im);
-    g_object_unref(copy);
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(what_moves_goes_on_moving),    TEST(a_page_can_be_picked),
-        TEST(pages_of_a_tiff_are_pages),    TEST(frames_are_limited),
-        TEST(options_reach_their_encoders), TEST(quality_is_what_fits),
-        TEST(auto_is_the_smallest),         TEST(a_profile_is_kept_when_asked_for),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(TEST(what_moves_goes_on_moving), TEST(a_page_can_be_picked),
+             TEST(pages_of_a_tiff_are_pages), TEST(frames_are_limited),
+             TEST(options_reach_their_encoders), TEST(a_profile_is_kept_when_asked_for),
+             TEST(pixels_without_their_profile_are_converted),
+             TEST(outputs_of_one_picture_keep_their_profiles_apart),
+             TEST(frames_that_look_alike_are_counted_as_they_are))

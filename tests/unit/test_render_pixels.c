@@ -59,6 +59,31 @@ static void each_orientation_is_undone(void **state)
     }
 }
 
+/* What is cut out and what is kept is told in the picture as it is seen: its upper right quarter, the
+ * square at its right edge. */
+static void cuts_are_in_the_axes_of_the_viewer(void **state)
+{
+    static const char *const cuts[] = {
+        "{'extract': {'left': 0.5, 'top': 0.0, 'height': 0.5}}",
+        "{'resize': {'width': 40, 'height': 40, 'fit': 'cover', 'gravity': 'northeast'}}, "
+        "{'extract': {'left': 0.5, 'top': 0, 'height': 0.5}}",
+        "{'extract': {'width': 0.5, 'gravity': {'x': 1, 'y': 0}}}, "
+        "{'extract': {'height': 0.5, 'gravity': {'x': 1, 'y': 0}}}",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT_OF(orientations) * COUNT_OF(cuts); i++) {
+        const char *seen = orientations[i / COUNT_OF(cuts)].want;
+        int o = orientations[i / COUNT_OF(cuts)].orientation;
+        char output[256];
+        char quarter[5] = {seen[1], seen[1], seen[1], seen[1]};
+
+        (void)snprintf(output, sizeof output, "'ops': [%s], 'format': 'png'",
+                       cuts[i % COUNT_OF(cuts)]);
+        check_layout(render_one(oriented(400, 200, o), "jpg[Q=95]", output), quarter, o);
+    }
+}
+
 static void boxes_are_in_the_axes_of_the_viewer(void **state)
 {
     (void)state;
@@ -337,26 +362,12 @@ static void pictures_grow_only_when_asked(void **state)
     g_object_unref(im);
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(each_orientation_is_undone),
-        TEST(boxes_are_in_the_axes_of_the_viewer),
-        TEST(smaller_outputs_are_turned_once),
-        TEST(orientation_stays_when_asked_for),
-        TEST(gravity_chooses_what_is_kept),
-        TEST(attention_finds_the_spot_that_stands_out),
-        TEST(contain_pads_with_its_background),
-        TEST(contain_lays_the_picture_where_gravity_says),
-        TEST(sharpen_makes_edges_steeper),
-        TEST(operations_run_in_their_order),
-        TEST(quality_makes_the_file_larger),
-        TEST(sizes_are_as_planned),
-        TEST(pictures_grow_only_when_asked),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(TEST(each_orientation_is_undone), TEST(cuts_are_in_the_axes_of_the_viewer),
+             TEST(boxes_are_in_the_axes_of_the_viewer), TEST(smaller_outputs_are_turned_once),
+             TEST(orientation_stays_when_asked_for), TEST(gravity_chooses_what_is_kept),
+             TEST(attention_finds_the_spot_that_stands_out),
+             TEST(contain_pads_with_its_background),
+             TEST(contain_lays_the_picture_where_gravity_says),
+             TEST(sharpen_makes_edges_steeper), TEST(operations_run_in_their_order),
+             TEST(quality_makes_the_file_larger), TEST(sizes_are_as_planned),
+             TEST(pictures_grow_only_when_asked))

@@ -330,6 +330,24 @@ static void equal_sizes_share_one_picture(void **state)
     assert_int_not_equal(r->plan.outputs[2].from, PLAN_BASE);
 }
 
+static void nothing_is_made_from_what_was_enlarged(void **state)
+{
+    struct rig *r = *state;
+
+    for (int i = 0; i < 2; i++) {
+        add_output(r, 800, 0, IN);
+        r->spec.outputs[i].ops[0].u.resize.enlarge = true;
+    }
+    add_output(r, 400, 0, IN);
+    add_output(r, 100, 0, IN);
+    assert_int_equal(make(r, 400, 300, 1000000000), ERR_OK);
+    assert_int_equal(r->plan.outputs[0].from, PLAN_BASE);
+    assert_int_equal(r->plan.outputs[1].from, 0); /* the same once more */
+    assert_int_equal(r->plan.outputs[2].from, PLAN_BASE);
+    assert_int_equal(r->plan.outputs[3].from, 2);
+    assert_true(r->plan.keep_base);
+}
+
 static void an_output_without_resize_takes_the_whole_source(void **state)
 {
     struct rig *r = *state;
@@ -417,6 +435,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(one_output_streams_from_the_decoder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(equal_sizes_share_one_picture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_made_from_what_was_enlarged, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_output_without_resize_takes_the_whole_source, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_output_over_the_limit_is_named, set_up, tear_down),

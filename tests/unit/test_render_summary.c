@@ -264,19 +264,8 @@ static void every_kind_of_picture_is_described(void **state)
     }
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hashes_are_those_of_the_reference_encoders),
-        cmocka_unit_test(hashes_do_not_depend_on_the_size),
-        cmocka_unit_test(dominant_colours_are_in_the_order_of_their_share),
-        TEST(a_camera_s_file_is_described),
-        TEST(a_description_is_of_the_picture_as_shown),
-        TEST(every_kind_of_picture_is_described),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(cmocka_unit_test(hashes_are_those_of_the_reference_encoders),
+             cmocka_unit_test(hashes_do_not_depend_on_the_size),
+             cmocka_unit_test(dominant_colours_are_in_the_order_of_their_share),
+             TEST(a_camera_s_file_is_described), TEST(a_description_is_of_the_picture_as_shown),
+             TEST(every_kind_of_picture_is_described))

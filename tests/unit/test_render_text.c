@@ -7,21 +7,12 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/render_help.h"
+#include "tests/unit/render_ops.h"
 
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libvips-cpp\nleak:libfontconfig\nleak:libpango\n";
-}
-
-/* Takes source; ops: the array's inside. PNG in and out: nothing is lost. */
-static VipsImage *run(VipsImage *source, const char *ops)
-{
-    char output[1024];
-
-    (void)snprintf(output, sizeof output, "'ops': [%s], 'format': 'png'", ops);
-    return render_one(source, "png", output);
 }
 
 static double mean_of(VipsImage *im, int left, int top, int w, int h)
@@ -118,6 +109,58 @@ static void text_is_painted_as_asked(void **state)
     g_object_unref(im);
 }
 
+/* A word that is longer than the line breaks too, instead of going on beyond it. */
+static void a_long_word_is_broken(void **state)
+{
+    static const double black[] = {0, 0, 0};
+    VipsImage *im;
+    (void)state;
+
+    if (!has_fonts())
+        skip();
+    im = run(plain(400, 200, black, 3),
+             "{'text': {'text': 'Donaudampfschifffahrtsgesellschaft', 'size': 30, 'wrap': 150, "
+             "'gravity': 'northwest'}}");
+    assert_true(mean_of(im, 165, 0, 235, 200) == 0);
+    assert_true(mean_of(im, 0, 40, 160, 60) > 1);
+    g_object_unref(im);
+}
+
+static double brightest(VipsImage *im)
+{
+    double most;
+
+    VIPS_OK(vips_max(im, &most, NULL));
+    return most;
+}
+
+/* Half of white is 128 over black, with a stroke below it or without. */
+static void a_stroke_does_not_show_through_faded_letters(void **state)
+{
+    static const double black[] = {0, 0, 0}, white[] = {255, 255, 255};
+    VipsImage *im, *dark;
+    double least;
+    (void)state;
+
+    if (!has_fonts())
+        skip();
+    im = run(plain(200, 100, black, 3), "{'text': {'text': 'III', 'size': 80, 'opacity': 0.5, "
+                                        "'bold': true, 'stroke': 4}}");
+    assert_near(brightest(im), 128, 2);
+    g_object_unref(im);
+    /* And over white, letters of white are white: only the stroke is grey. */
+    im = run(plain(200, 100, white, 3), "{'text': {'text': 'III', 'size': 80, 'opacity': 0.5, "
+                                        "'bold': true, 'stroke': 4}}");
+    VIPS_OK(vips_min(im, &least, NULL));
+    assert_near(least, 127, 2);
+    g_object_unref(im);
+    /* A colour that lets through does so over the stroke as well. */
+    dark = run(plain(200, 100, black, 3), "{'text': {'text': 'III', 'size': 80, 'bold': true, "
+                                          "'colour': '#ffffff80', 'stroke': 4}}");
+    assert_near(brightest(dark), 128, 2);
+    g_object_unref(dark);
+}
+
 static void a_text_that_would_be_too_big_is_refused(void **state)
 {
     static const double black[] = {0, 0, 0};
@@ -159,17 +202,6 @@ static void text_takes_every_kind(void **state)
     }
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(text_stands_where_gravity_puts_it),
-        TEST(text_is_painted_as_asked),
-        TEST(a_text_that_would_be_too_big_is_refused),
-        TEST(text_takes_every_kind),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(TEST(text_stands_where_gravity_puts_it), TEST(text_is_painted_as_asked),
+             TEST(a_long_word_is_broken), TEST(a_stroke_does_not_show_through_faded_letters),
+             TEST(a_text_that_would_be_too_big_is_refused), TEST(text_takes_every_kind))

@@ -443,27 +443,14 @@ static void progress_rises_and_is_not_a_flood(void **state)
     g_object_unref(im);
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(every_format_becomes_every_other),
-        TEST(an_output_without_format_keeps_the_sources),
-        TEST(the_bytes_decide_and_not_the_name),
-        TEST(truncated_files_fail_wherever_they_end),
-        TEST(what_cameras_get_slightly_wrong_passes),
-        TEST(a_jpeg_without_its_end_fails),
-        TEST(damaged_files_never_crash_the_decoders),
-        TEST(only_our_loaders_can_be_called),
-        TEST(texts_become_errors),
-        TEST(limits_name_the_measured_value),
-        TEST(frames_count_as_pixels_and_only_the_first_is_taken),
-        TEST(args_that_break_the_rules_are_refused_by_their_pointer),
-        TEST(a_source_that_is_not_there_is_an_io_error),
-        TEST(progress_rises_and_is_not_a_flood),
-    };
-
-    (void)argc;
-    if (!start_vips(argv[0]))
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RENDER_TESTS(TEST(every_format_becomes_every_other),
+             TEST(an_output_without_format_keeps_the_sources),
+             TEST(the_bytes_decide_and_not_the_name),
+             TEST(truncated_files_fail_wherever_they_end),
+             TEST(what_cameras_get_slightly_wrong_passes), TEST(a_jpeg_without_its_end_fails),
+             TEST(damaged_files_never_crash_the_decoders), TEST(only_our_loaders_can_be_called),
+             TEST(texts_become_errors), TEST(limits_name_the_measured_value),
+             TEST(frames_count_as_pixels_and_only_the_first_is_taken),
+             TEST(args_that_break_the_rules_are_refused_by_their_pointer),
+             TEST(a_source_that_is_not_there_is_an_io_error),
+             TEST(progress_rises_and_is_not_a_flood))

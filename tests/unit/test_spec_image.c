@@ -6,15 +6,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/spec_rows.h"
+#include "tests/unit/image_rows.h"
 
-#define SOURCE         "{\"source\": {\"url\": \"http://a/b\"}, \"outputs\": "
 #define UPLOAD         "019a0b5c-7d3e-7abc-8def-0123456789ab"
-#define OPS(ops)       SOURCE "[{\"name\": \"a\", \"ops\": " ops "}]}"
-#define RESIZE(fields) OPS("[{\"resize\": " fields "}]")
-#define OUTPUT(fields) SOURCE "[{\"name\": \"a\", " fields "}]}"
+#define RESIZE(fields) OPS("{\"resize\": " fields "}")
 #define FROM(source)   "{\"outputs\": [{\"name\": \"a\"}], \"source\": " source "}"
-#define AT_OP          "/args/outputs/0/ops/0"
 
 static void image_sources_are_one_of_three(void **state)
 {
@@ -57,23 +53,21 @@ static void image_outputs_follow_the_rules(void **state)
         {"{\"source\": {\"path\": \"a\"}}", "/args/outputs", "is required"},
         {SOURCE "[]}", "/args/outputs", "must be an array of 1 to 32 items"},
         {SOURCE "{}}", "/args/outputs", "must be an array of 1 to 32 items"},
-        {SOURCE "[{}]}", "/args/outputs/0/name", "is required"},
-        {SOURCE "[{\"name\": \"\"}]}", "/args/outputs/0/name", OUT_NAME},
-        {SOURCE "[{\"name\": \"..\"}]}", "/args/outputs/0/name", OUT_NAME},
-        {SOURCE "[{\"name\": \"a/b\"}]}", "/args/outputs/0/name", OUT_NAME},
-        {SOURCE "[{\"name\": \"A\"}]}", "/args/outputs/0/name", OUT_NAME},
+        {SOURCE "[{}]}", AT_OUTPUT "/name", "is required"},
+        {SOURCE "[{\"name\": \"\"}]}", AT_OUTPUT "/name", OUT_NAME},
+        {SOURCE "[{\"name\": \"..\"}]}", AT_OUTPUT "/name", OUT_NAME},
+        {SOURCE "[{\"name\": \"a/b\"}]}", AT_OUTPUT "/name", OUT_NAME},
+        {SOURCE "[{\"name\": \"A\"}]}", AT_OUTPUT "/name", OUT_NAME},
         {SOURCE "[{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"a\"}]}",
          "/args/outputs/2/name", "must be unique: another output has this name"},
-        {OUTPUT("\"format\": \"heif\""), "/args/outputs/0/format", FORMATS},
-        {OUTPUT("\"format\": \"JPEG\""), "/args/outputs/0/format", FORMATS},
-        {OUTPUT("\"format\": 1"), "/args/outputs/0/format", FORMATS},
-        {OUTPUT("\"quality\": 0"), "/args/outputs/0/quality",
-         "must be an integer from 1 to 100"},
-        {OUTPUT("\"quality\": 101"), "/args/outputs/0/quality",
-         "must be an integer from 1 to 100"},
-        {OUTPUT("\"quality\": 80, \"format\": \"png\""), "/args/outputs/0/quality",
+        {OUTPUT("\"format\": \"heif\""), AT_OUTPUT "/format", FORMATS},
+        {OUTPUT("\"format\": \"JPEG\""), AT_OUTPUT "/format", FORMATS},
+        {OUTPUT("\"format\": 1"), AT_OUTPUT "/format", FORMATS},
+        {OUTPUT("\"quality\": 0"), AT_OUTPUT "/quality", "must be an integer from 1 to 100"},
+        {OUTPUT("\"quality\": 101"), AT_OUTPUT "/quality", "must be an integer from 1 to 100"},
+        {OUTPUT("\"quality\": 80, \"format\": \"png\""), AT_OUTPUT "/quality",
          "does not go with png; it is for jpeg, webp, avif, tiff"},
-        {OUTPUT("\"width\": 80"), "/args/outputs/0/width",
+        {OUTPUT("\"width\": 80"), AT_OUTPUT "/width",
          "is not a known field; known here: name, ops, format, quality, max_bytes, candidates, "
          "progressive, optimise, chroma, palette, colours, dither, compression, lossless, "
          "near_lossless, effort, tiff_compre"},
@@ -145,9 +139,7 @@ static void image_srcsets_follow_the_rules(void **state)
 
 static void image_operations_follow_the_rules(void **state)
 {
-#define SIDE   "must be an integer from 1 to 16384"
 #define ONE_OP "must be an object with one key, the operation"
-#define COLOUR "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""
 #define SIGMA  "must be a number from 0.3 to 10"
     static const struct row rows[] = {
         {RESIZE("{\"width\": 16384}"), NULL, NULL},
@@ -155,41 +147,40 @@ static void image_operations_follow_the_rules(void **state)
              "{\"height\": 1, \"fit\": \"fill\", \"gravity\": \"entropy\", \"enlarge\": true, "
              "\"background\": \"#0aF1b2\"}"),
          NULL, NULL},
-        {OPS("[{\"sharpen\": {}}, {\"sharpen\": {\"sigma\": 10}}, {\"sharpen\": {\"sigma\": "
-             "0.3}}]"),
+        {OPS("{\"sharpen\": {}}, {\"sharpen\": {\"sigma\": 10}}, {\"sharpen\": {\"sigma\": "
+             "0.3}}"),
          NULL, NULL},
-        {OPS("{}"), "/args/outputs/0/ops", "must be an array of 0 to 16 items"},
-        {OPS("[\"resize\"]"), AT_OP, ONE_OP},
-        {OPS("[{}]"), AT_OP, ONE_OP},
-        {OPS("[{\"sharpen\": {}, \"resize\": {\"width\": 1}}]"), AT_OP, ONE_OP},
-        {OPS("[{\"sharpen\": {}}, {\"blurr\": {}}]"), "/args/outputs/0/ops/1/blurr",
+        {OUTPUT("\"ops\": {}"), AT_OUTPUT "/ops", "must be an array of 0 to 16 items"},
+        {OPS("\"resize\""), AT_OP, ONE_OP},
+        {OPS("{}"), AT_OP, ONE_OP},
+        {OPS("{\"sharpen\": {}, \"resize\": {\"width\": 1}}"), AT_OP, ONE_OP},
+        {OPS("{\"sharpen\": {}}, {\"blurr\": {}}"), AT_OUTPUT "/ops/1/blurr",
          "is no operation; docs/images.md lists them"},
         {RESIZE("[]"), AT_OP "/resize", "must be an object"},
         {RESIZE("{}"), AT_OP "/resize", "must have width or height, or a min_ or max_ side"},
         {RESIZE("{\"fit\": \"cover\"}"), AT_OP "/resize",
          "must have width or height, or a min_ or max_ side"},
-        {RESIZE("{\"width\": 0}"), AT_OP "/resize/width", SIDE},
-        {RESIZE("{\"height\": 16385}"), AT_OP "/resize/height", SIDE},
-        {RESIZE("{\"width\": 1.5}"), AT_OP "/resize/width", SIDE},
+        {RESIZE("{\"width\": 0}"), AT_OP "/resize/width", MUST_BE_SIDE},
+        {RESIZE("{\"height\": 16385}"), AT_OP "/resize/height", MUST_BE_SIDE},
+        {RESIZE("{\"width\": 1.5}"), AT_OP "/resize/width", MUST_BE_SIDE},
         {RESIZE("{\"width\": 1, \"fit\": \"crop\"}"), AT_OP "/resize/fit",
          "must be one of inside, outside, cover, contain, fill"},
         {RESIZE("{\"width\": 1, \"gravity\": \"centre\"}"), AT_OP "/resize/gravity",
-         "must be one of center, north, south, east, west, northeast, northwest, southeast, "
-         "southwest, attention, entropy"},
+         MUST_BE_PLACE},
         {RESIZE("{\"width\": 1, \"enlarge\": \"yes\"}"), AT_OP "/resize/enlarge",
          "must be true or false"},
         {RESIZE("{\"width\": 1, \"background\": \"#fff\"}"), AT_OP "/resize/background",
-         COLOUR},
+         MUST_BE_COLOUR},
         {RESIZE("{\"width\": 1, \"background\": \"#ffffgg\"}"), AT_OP "/resize/background",
-         COLOUR},
+         MUST_BE_COLOUR},
         {RESIZE("{\"width\": 1, \"background\": \"0ffffff\"}"), AT_OP "/resize/background",
-         COLOUR},
+         MUST_BE_COLOUR},
         {RESIZE("{\"width\": 1, \"background\": [255, 255, 255]}"), AT_OP "/resize/background",
-         COLOUR},
-        {OPS("[{\"sharpen\": {\"sigma\": 0.29}}]"), AT_OP "/sharpen/sigma", SIGMA},
-        {OPS("[{\"sharpen\": {\"sigma\": 11}}]"), AT_OP "/sharpen/sigma", SIGMA},
-        {OPS("[{\"sharpen\": {\"sigma\": -1}}]"), AT_OP "/sharpen/sigma", SIGMA},
-        {OPS("[{\"sharpen\": {\"radius\": 1}}]"), AT_OP "/sharpen/radius",
+         MUST_BE_COLOUR},
+        {OPS("{\"sharpen\": {\"sigma\": 0.29}}"), AT_OP "/sharpen/sigma", SIGMA},
+        {OPS("{\"sharpen\": {\"sigma\": 11}}"), AT_OP "/sharpen/sigma", SIGMA},
+        {OPS("{\"sharpen\": {\"sigma\": -1}}"), AT_OP "/sharpen/sigma", SIGMA},
+        {OPS("{\"sharpen\": {\"radius\": 1}}"), AT_OP "/sharpen/radius",
          "is not a known field; known here: sigma"},
     };
 
@@ -266,7 +257,7 @@ static void image_counts_are_limited(void **state)
         const char *pointer;
     } rows[] = {{SPEC_IMAGE_OUTPUTS_MAX, SPEC_IMAGE_OPS_MAX, NULL},
                 {SPEC_IMAGE_OUTPUTS_MAX + 1, 0, "/args/outputs"},
-                {1, SPEC_IMAGE_OPS_MAX + 1, "/args/outputs/0/ops"}};
+                {1, SPEC_IMAGE_OPS_MAX + 1, AT_OUTPUT "/ops"}};
     struct buf json = {.len = 0};
 
     (void)state;

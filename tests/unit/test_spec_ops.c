@@ -7,15 +7,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/spec_rows.h"
+#include "tests/unit/image_rows.h"
 
-#define SOURCE         "{\"source\": {\"path\": \"a\"}, \"outputs\": "
-#define OPS(ops)       SOURCE "[{\"name\": \"a\", \"ops\": [" ops "]}]}"
-#define OUTPUT(fields) SOURCE "[{\"name\": \"a\", " fields "}]}"
 #define ARGS(fields) \
     "{\"source\": {\"path\": \"a\"}, \"outputs\": [{\"name\": \"a\"}], " fields "}"
-#define AT        "/args/outputs/0/ops/0/"
-#define FORMAT(f) "\"format\": \"" f "\""
+#define AT AT_OP "/"
 
 /* --- one field at a time --------------------------------------------------------------------- */
 
@@ -23,42 +19,32 @@
 static const struct {
     const char *op, *field, *good, *bad, *text;
 } fields[] = {
-    {"resize", "width", "1 16384", "0 16385 -1 1.5 \"1\"",
-     "must be an integer from 1 to 16384"},
-    {"resize", "min_width", "1 16384", "0 16385", "must be an integer from 1 to 16384"},
-    {"resize", "min_height", "1 16384", "0 16385", "must be an integer from 1 to 16384"},
-    {"resize", "max_width", "1 16384", "0 16385", "must be an integer from 1 to 16384"},
-    {"resize", "max_height", "1 16384", "0 16385", "must be an integer from 1 to 16384"},
+    {"resize", "width", "1 16384", "0 16385 -1 1.5 \"1\"", MUST_BE_SIDE},
+    {"resize", "min_width", "1 16384", "0 16385", MUST_BE_SIDE},
+    {"resize", "min_height", "1 16384", "0 16385", MUST_BE_SIDE},
+    {"resize", "max_width", "1 16384", "0 16385", MUST_BE_SIDE},
+    {"resize", "max_height", "1 16384", "0 16385", MUST_BE_SIDE},
     {"resize width", "dpr", "0.1 1 8", "0.09 8.01 0 \"2\"", "must be a number from 0.1 to 8"},
     {"resize width", "kernel",
      "\"auto\" \"nearest\" \"linear\" \"cubic\" \"mitchell\" \"lanczos2\" \"lanczos3\"",
      "\"lanczos\" 1",
      "must be one of auto, nearest, linear, cubic, mitchell, lanczos2, lanczos3"},
     {"resize width", "gravity", "{\"x\":0,\"y\":1} {\"x\":0.5,\"y\":0.25} \"attention\"", "1",
-     "must be one of center, north, south, east, west, northeast, northwest, southeast, "
-     "southwest, attention, entropy"},
-    {"extract", "left", "0 16384 0.5 1.0", "-1 16385 1.5 0.0 \"1\"",
-     "must be a whole number of pixels from 0 to 16384, or a part of the side between 0 and 1"},
-    {"extract", "width", "1 16384 0.001", "0 16385",
-     "must be a whole number of pixels from 1 to 16384, or a part of the side between 0 and 1"},
+     MUST_BE_PLACE},
+    {"extract", "left", "0 16384 0.5 1.0 0.0", "-1 16385 1.5 -0.1 \"1\"",
+     MUST_BE_LENGTH("0 to 16384")},
+    {"extract", "width", "1 16384 0.001", "0 16385 0.0", MUST_BE_LENGTH("1 to 16384")},
     {"trim", "threshold", "0 10 255", "-1 256", "must be a number from 0 to 255"},
-    {"trim", "background", "\"#ffffff\"", "\"white\" 0",
-     "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""},
-    {"pad", "all", "0 5 0.1", "-1 16385",
-     "must be a whole number of pixels from 0 to 16384, or a part of the side between 0 and 1"},
-    {"extend", "width", "1 16384", "0 16385", "must be an integer from 1 to 16384"},
+    {"trim", "background", "\"#ffffff\"", "\"white\" 0", MUST_BE_COLOUR},
+    {"pad", "all", "0 5 0.1", "-1 16385", MUST_BE_LENGTH("0 to 16384")},
+    {"extend", "width", "1 16384", "0 16385", MUST_BE_SIDE},
     {"extend", "aspect", "\"16:9\" \"1:1\" 1 0.01 100",
      "\"16/9\" \"0:1\" \"1:\" \":1\" \"1:1000\" 0 101 \"a:b\" \"-1:1\"", NULL},
-    {"extend width", "gravity", "\"north\"", "\"attention\"",
-     "must be one of center, north, south, east, west, northeast, northwest, southeast, "
-     "southwest"},
+    {"extend width", "gravity", "\"north\"", "\"attention\"", MUST_BE_POINT},
     {"rotate", "angle", "-360 0 12.5 360", "-361 361 \"90\"",
      "must be a number from -360 to 360"},
-    {"round", "radius", "0 8192 0.5", "-1 8193",
-     "must be a whole number of pixels from 0 to 8192, or a part of the side between 0 and 1"},
-    {"circle", "gravity", "\"attention\" {\"x\":0,\"y\":0}", "\"middle\"",
-     "must be one of center, north, south, east, west, northeast, northwest, southeast, "
-     "southwest, attention, entropy"},
+    {"round", "radius", "0 8192 0.5", "-1 8193", MUST_BE_LENGTH("0 to 8192")},
+    {"circle", "gravity", "\"attention\" {\"x\":0,\"y\":0}", "\"middle\"", MUST_BE_PLACE},
     {"blur", "sigma", "0.3 100", "0.2 101", "must be a number from 0.3 to 100"},
     {"sharpen", "sigma", "0.3 10", "0.2 11", "must be a number from 0.3 to 10"},
     {"pixelate", "size", "2 1024", "1 1025 2.5", "must be an integer from 2 to 1024"},
@@ -68,15 +54,12 @@ static const struct {
     {"hue", "degrees", "-360 360", "-361 361", "must be a number from -360 to 360"},
     {"gamma", "exponent", "0.1 10", "0.09 11", "must be a number from 0.1 to 10"},
     {"sepia", "amount", "0 1", "-1 1.1", "must be a number from 0 to 1"},
-    {"tint", "colour", "\"#010203\"", "\"red\"",
-     "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""},
-    {"duotone", "shadow", "\"#010203\"", "1", "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""},
-    {"duotone", "highlight", "\"#010203\"", "1",
-     "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""},
+    {"tint", "colour", "\"#010203\"", "\"red\"", MUST_BE_COLOUR},
+    {"duotone", "shadow", "\"#010203\"", "1", MUST_BE_COLOUR},
+    {"duotone", "highlight", "\"#010203\"", "1", MUST_BE_COLOUR},
     {"normalise", "lower", "0 49", "-1 50", "must be a number from 0 to 49"},
     {"normalise", "upper", "51 100", "50 101", "must be a number from 51 to 100"},
-    {"flatten", "background", "\"#010203\"", "1",
-     "must be a colour: \"#rrggbb\" or \"#rrggbbaa\""},
+    {"flatten", "background", "\"#010203\"", "1", MUST_BE_COLOUR},
     {"text", "text", "\"a\" \"<b>\"", "\"\" 1", "must be a string of 1 to 2000 bytes"},
     {"text text", "size", "4 1000", "3 1001", "must be an integer from 4 to 1000"},
     {"text text", "stroke", "0 20", "21 -1", "must be an integer from 0 to 20"},
@@ -88,11 +71,11 @@ static const struct {
      "must be an integer from -16384 to 16384"},
     {"text text", "align", "\"left\" \"center\" \"right\"", "\"justify\"",
      "must be one of left, center, right"},
-    {"text text", "wrap", "1 0.5", "0 16385",
-     "must be a whole number of pixels from 1 to 16384, or a part of the side between 0 and 1"},
+    {"text text", "wrap", "1 0.5", "0 16385", MUST_BE_LENGTH("1 to 16384")},
     {"text text", "bold", "true false", "1", "must be true or false"},
     {"watermark source", "scale", "0.01 1", "0 1.1", "must be a number from 0.01 to 1"},
-    {"watermark source", "spacing", "0 4096", "4097 -1", "must be an integer from 0 to 4096"},
+    {"watermark source tile", "spacing", "0 4096", "4097 -1",
+     "must be an integer from 0 to 4096"},
     {"watermark source", "opacity", "0 1", "-0.1 1.1", "must be a number from 0 to 1"},
     {"watermark source", "tile", "true", "\"yes\"", "must be true or false"},
 };
@@ -104,6 +87,8 @@ static const char *companion(const char *op)
         return "\"width\": 1, ";
     if (strstr(op, " text") != NULL)
         return "\"text\": \"a\", ";
+    if (strstr(op, " tile") != NULL)
+        return "\"source\": {\"path\": \"m\"}, \"tile\": true, ";
     return strstr(op, " source") != NULL ? "\"source\": {\"path\": \"m\"}, " : "";
 }
 
@@ -160,7 +145,8 @@ static void operations_say_what_they_lack(void **state)
 {
     static const struct row rows[] = {
         {OPS("{\"resize\": {\"max_width\": 100}}"), NULL, NULL},
-        {OPS("{\"extract\": {}}, {\"trim\": {}}, {\"flip\": {}}, {\"flop\": {}}, {\"circle\": "
+        {OPS("{\"extract\": {\"top\": 0.0}}, {\"trim\": {}}, {\"flip\": {}}, {\"flop\": {}}, "
+             "{\"circle\": "
              "{}}, "
              "{\"grayscale\": {}}, {\"negate\": {}}, {\"normalise\": {}}, {\"flatten\": {}}, "
              "{\"duotone\": {}}, {\"sepia\": {}}, {\"gamma\": {}}, {\"sharpen\": {}}"),
@@ -177,6 +163,8 @@ static void operations_say_what_they_lack(void **state)
          AT "resize/gravity/y", "must be a number from 0 to 1"},
         {OPS("{\"pad\": {\"background\": \"#000000\"}}"), AT "pad",
          "must have all, or one of top, right, bottom, left"},
+        {OPS("{\"extract\": {\"gravity\": \"north\"}}"), AT "extract",
+         "must have left, top, width or height"},
         {OPS("{\"extend\": {}}"), AT "extend", "must have width, height or aspect"},
         {OPS("{\"rotate\": {}}"), AT "rotate/angle", "is required"},
         {OPS("{\"round\": {}}"), AT "round/radius", "is required"},
@@ -190,6 +178,14 @@ static void operations_say_what_they_lack(void **state)
         {OPS("{\"watermark\": {}}"), AT "watermark/source", "is required"},
         {OPS("{\"watermark\": {\"source\": {}}}"), AT "watermark/source",
          "must have exactly one of upload, url, path"},
+        {OPS("{\"watermark\": {\"source\": {\"path\": \"m\"}, \"tile\": true, \"x\": -3, "
+             "\"spacing\": 4}}"),
+         NULL, NULL},
+        {OPS("{\"watermark\": {\"source\": {\"path\": \"m\"}, \"tile\": true, \"gravity\": "
+             "\"north\"}}"),
+         AT "watermark/gravity", "does not go with tile; x and y shift the pattern"},
+        {OPS("{\"watermark\": {\"source\": {\"path\": \"m\"}, \"spacing\": 4}}"),
+         AT "watermark/spacing", "needs \"tile\": true"},
         {OPS("{\"flip\": {\"x\": 1}}"), AT "flip/x", "is not a known field; known here: none"},
         {OPS("{\"flip\": 1}"), AT "flip", "must be an object"},
     };
@@ -214,33 +210,59 @@ static void options_go_with_their_formats(void **state)
          NULL},
         {OUTPUT(FORMAT("auto") ", \"quality\": 50, \"candidates\": [\"jpeg\", \"webp\"]"), NULL,
          NULL},
-        {OUTPUT(FORMAT("webp") ", \"progressive\": true"), "/args/outputs/0/progressive",
+        {OUTPUT(FORMAT("webp") ", \"progressive\": true"), AT_OUTPUT "/progressive",
          "does not go with webp; it is for jpeg, png"},
-        {OUTPUT("\"progressive\": true"), "/args/outputs/0/progressive",
+        {OUTPUT("\"progressive\": true"), AT_OUTPUT "/progressive",
          "needs a format beside it: jpeg, png"},
-        {OUTPUT(FORMAT("auto") ", \"effort\": 1"), "/args/outputs/0/effort",
+        {OUTPUT(FORMAT("auto") ", \"effort\": 1"), AT_OUTPUT "/effort",
          "needs a format beside it: webp, avif, gif"},
-        {OUTPUT(FORMAT("avif") ", \"effort\": 5"), "/args/outputs/0/effort",
+        {OUTPUT(FORMAT("avif") ", \"effort\": 5"), AT_OUTPUT "/effort",
          "must be an integer from 0 to 4 for avif"},
-        {OUTPUT(FORMAT("webp") ", \"effort\": 7"), "/args/outputs/0/effort",
+        {OUTPUT(FORMAT("webp") ", \"effort\": 7"), AT_OUTPUT "/effort",
          "must be an integer from 0 to 6 for webp"},
-        {OUTPUT(FORMAT("png") ", \"max_bytes\": 1000"), "/args/outputs/0/max_bytes",
+        {OUTPUT(FORMAT("gif") ", \"effort\": 0"), AT_OUTPUT "/effort",
+         "must be an integer from 1 to 10 for gif"},
+        {OUTPUT(FORMAT("png") ", \"max_bytes\": 1000"), AT_OUTPUT "/max_bytes",
          "does not go with png; it is for jpeg, webp, avif"},
         {OUTPUT(FORMAT("webp") ", \"max_bytes\": 1000, \"lossless\": true"),
-         "/args/outputs/0/max_bytes",
-         "does not go with lossless: there is no quality to lower"},
-        {OUTPUT("\"max_bytes\": 255"), "/args/outputs/0/max_bytes",
+         AT_OUTPUT "/max_bytes", "does not go with lossless: there is no quality to lower"},
+        {OUTPUT("\"max_bytes\": 255"), AT_OUTPUT "/max_bytes",
          "must be an integer from 256 to 536870912"},
-        {OUTPUT(FORMAT("jpeg") ", \"candidates\": [\"jpeg\"]"), "/args/outputs/0/candidates",
+        {OUTPUT(FORMAT("jpeg") ", \"candidates\": [\"jpeg\"]"), AT_OUTPUT "/candidates",
          "needs \"format\": \"auto\""},
-        {OUTPUT(FORMAT("auto") ", \"candidates\": []"), "/args/outputs/0/candidates",
+        {OUTPUT(FORMAT("auto") ", \"candidates\": []"), AT_OUTPUT "/candidates",
          "must be an array of 1 to 4 items"},
-        {OUTPUT(FORMAT("auto") ", \"candidates\": [\"gif\"]"), "/args/outputs/0/candidates/0",
+        {OUTPUT(FORMAT("auto") ", \"candidates\": [\"gif\"]"), AT_OUTPUT "/candidates/0",
          "must be one of jpeg, png, webp, avif"},
-        {OUTPUT(FORMAT("png") ", \"colours\": 1"), "/args/outputs/0/colours",
+        {OUTPUT(FORMAT("png") ", \"colours\": 1"), AT_OUTPUT "/colours",
          "must be an integer from 2 to 256"},
-        {OUTPUT(FORMAT("jpeg") ", \"chroma\": \"4:2:2\""), "/args/outputs/0/chroma",
+        {OUTPUT(FORMAT("jpeg") ", \"chroma\": \"4:2:2\""), AT_OUTPUT "/chroma",
          "must be one of auto, 4:2:0, 4:4:4"},
+    };
+
+    (void)state;
+    check_rows("image", rows, COUNT_OF(rows));
+}
+
+/* What would change nothing is refused. */
+static void options_go_with_each_other(void **state)
+{
+    static const struct row rows[] = {
+        {OUTPUT(FORMAT("png") ", \"colours\": 16"), AT_OUTPUT "/colours",
+         "needs \"palette\": true"},
+        {OUTPUT(FORMAT("png") ", \"palette\": false, \"dither\": 0"), AT_OUTPUT "/dither",
+         "needs \"palette\": true"},
+        {OUTPUT(FORMAT("webp") ", \"lossless\": true, \"quality\": 50"), AT_OUTPUT "/quality",
+         "does not go with lossless: there is no quality to choose"},
+        {OUTPUT(FORMAT("avif") ", \"lossless\": true, \"quality\": 50"), AT_OUTPUT "/quality",
+         "does not go with lossless: there is no quality to choose"},
+        {OUTPUT(FORMAT("webp") ", \"near_lossless\": 60, \"quality\": 50"),
+         AT_OUTPUT "/quality", "does not go with lossless: there is no quality to choose"},
+        {OUTPUT(FORMAT("webp") ", \"near_lossless\": 60, \"lossless\": true"),
+         AT_OUTPUT "/near_lossless", "does not go with lossless: it is one or the other"},
+        {OUTPUT(FORMAT("tiff") ", \"quality\": 50"), AT_OUTPUT "/quality",
+         "needs \"tiff_compression\": \"jpeg\""},
+        {OUTPUT(FORMAT("webp") ", \"lossless\": false, \"quality\": 50"), NULL, NULL},
     };
 
     (void)state;
@@ -325,7 +347,7 @@ static void files_of_watermarks_are_limited(void **state)
         e = spec_find("image")->check(&d.root, "/args", &told);
         assert_int_equal(e, n > SPEC_IMAGE_MARKS_MAX ? ERR_MALFORMED : ERR_OK);
         if (e != ERR_OK) {
-            assert_string_equal(told.pointer, "/args/outputs/0/ops/8");
+            assert_string_equal(told.pointer, AT_OUTPUT "/ops/8");
             assert_string_equal(told.text, "is one too many: watermarks may come from 8 files");
         }
         doc_close(&d);
@@ -339,6 +361,7 @@ int main(void)
         cmocka_unit_test(each_field_has_its_range),
         cmocka_unit_test(operations_say_what_they_lack),
         cmocka_unit_test(options_go_with_their_formats),
+        cmocka_unit_test(options_go_with_each_other),
         cmocka_unit_test(the_job_has_switches),
         cmocka_unit_test(watermarks_of_one_file_share_it),
         cmocka_unit_test(files_of_watermarks_are_limited),

@@ -322,3 +322,29 @@ enum err decode_frames(struct decode *d, struct plan_size least, VipsImage **ret
     im = NULL;
     return ERR_OK;
 }
+
+enum err decode_convert(const struct decode *d, VipsImage **im, struct fault *reterr)
+{
+    VipsImage *copy = NULL;
+
+    must(d->profile != NULL);
+    if (vips_copy(*im, &copy, NULL) != 0)
+        return vfault_take(reterr, ERR_NOMEM, "profile");
+    vips_image_set_blob_copy(copy, VIPS_META_ICC_NAME, d->profile, d->profile_len);
+    vimage_replace(im, copy);
+    return convert(im, true) == 0 ? ERR_OK : vfault_take(reterr, ERR_MALFORMED, "profile");
+}
+
+uint32_t decode_count_frames(const char *path, enum image_format f)
+{
+    VipsSource *src = vips_source_new_from_file(path);
+    VipsImage *im = NULL;
+    uint32_t n = 0;
+
+    if (src != NULL && load(src, f, whole, (struct pages){0, 1}, &im) == 0)
+        n = (uint32_t)vips_image_get_n_pages(im);
+    vimage_drop(&im);
+    if (src != NULL)
+        g_object_unref(src);
+    return n;
+}

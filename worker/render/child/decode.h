@@ -44,7 +44,12 @@ void decode_reduction(const struct decode *d, struct plan_size least, bool moves
                       unsigned *ret_shrink, double *ret_scale);
 bool decode_is_interlaced(
     const struct decode *d); /* or progressive: all of it is held at once */
+/* Pixels that were left as the profile has them become sRGB. */
+MUST_USE enum err decode_convert(const struct decode *d, VipsImage **im, struct fault *reterr);
 void decode_done(struct decode *d);
+
+/* The frames of a file that was written here; 0 if that cannot be told. */
+uint32_t decode_count_frames(const char *path, enum image_format f);
 
 /* Blocks every loader but those that decode.c calls. Once, after VIPS_INIT. */
 void decode_allow_list(void);

@@ -141,6 +141,44 @@ void ops_flat_colour(const struct image_output *o, double ret_rgb[3])
     ops_over_white(&c, ret_rgb);
 }
 
+/* The colour that an operation puts behind or beside the picture; NULL: it has none. */
+static const struct image_colour *background_of(const struct image_op *op)
+{
+    static const size_t where[IMAGE_OPS] = {
+        [IMAGE_OP_RESIZE] = offsetof(struct image_op, u.resize.background),
+        [IMAGE_OP_PAD] = offsetof(struct image_op, u.pad.background),
+        [IMAGE_OP_EXTEND] = offsetof(struct image_op, u.extend.background),
+        [IMAGE_OP_ROTATE] = offsetof(struct image_op, u.rotate.background),
+        [IMAGE_OP_ROUND] = offsetof(struct image_op, u.round.background),
+        [IMAGE_OP_CIRCLE] = offsetof(struct image_op, u.round.background),
+        [IMAGE_OP_FLATTEN] = offsetof(struct image_op, u.tones.colour)};
+
+    return where[op->kind] == 0 ? NULL : (const void *)((const char *)op + where[op->kind]);
+}
+
+static bool brings_hue(const struct image_op *op)
+{
+    const struct image_colour *c = background_of(op);
+
+    if (op->kind == IMAGE_OP_SEPIA || op->kind == IMAGE_OP_TINT ||
+        op->kind == IMAGE_OP_DUOTONE || op->kind == IMAGE_OP_TEXT ||
+        op->kind == IMAGE_OP_WATERMARK)
+        return true;
+    return c != NULL && c->given && (c->rgba[0] != c->rgba[1] || c->rgba[1] != c->rgba[2]);
+}
+
+bool ops_keep_kind(const struct image_output *o, bool grey)
+{
+    for (size_t i = 0; i < o->n_ops; i++) {
+        enum image_op_kind kind = o->ops[i].kind;
+
+        if (grey ? brings_hue(&o->ops[i])
+                 : kind == IMAGE_OP_GRAYSCALE || kind == IMAGE_OP_DUOTONE)
+            return false;
+    }
+    return true;
+}
+
 /* settle: reads its picture in another order than from top to bottom, or more than once; or throws
  * part of it away, which must not hide that the source breaks off. */
 static const struct {
@@ -188,6 +226,19 @@ static enum err check_size(const VipsImage *im, const struct ops_job *job, struc
                      (unsigned long long)job->max_pixels);
 }
 
+/* Where a file holds no alpha, each operation puts white behind what it makes transparent; but not
+ * before a flatten that names another colour for it. */
+static bool alpha_lives_after(const struct ops_job *job, size_t i)
+{
+    const struct image_output *o = job->output;
+
+    while (++i < o->n_ops) {
+        if (o->ops[i].kind == IMAGE_OP_FLATTEN)
+            return true;
+    }
+    return job->alpha_fits;
+}
+
 static enum err apply_one(VipsImage **im, struct ops_job *job, size_t i, struct fault *reterr)
 {
     const struct image_op *op = &job->output->ops[i];
@@ -195,6 +246,7 @@ static enum err apply_one(VipsImage **im, struct ops_job *job, size_t i, struct 
 
     if (table[op->kind].settle && !vimage_settle(im))
         return vfault_take(reterr, ERR_MALFORMED, table[op->kind].name);
+    job->alpha_lives = alpha_lives_after(job, i);
     e = table[op->kind].run(im, op, job, &job->memos[i], reterr);
     return e == ERR_OK ? check_size(*im, job, reterr) : e;
 }
@@ -205,6 +257,7 @@ enum err ops_apply(VipsImage **im, struct ops_job *job, struct fault *reterr)
     size_t i = job->plan->has_first ? 1 : 0;
     enum err e = ERR_OK;
 
+    job->alpha_lives = alpha_lives_after(job, 0);
     if (job->plan->has_first)
         e = ops_frame(im, &job->plan->first, &o->ops[0], job, &job->memos[0], reterr);
     for (; i < o->n_ops && e == ERR_OK; i++)

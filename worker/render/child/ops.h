@@ -30,6 +30,7 @@ struct ops_job {
     const struct image_output *output;
     const struct plan_output *plan;
     bool alpha_fits;                           /* the file can hold alpha */
+    bool alpha_lives;                          /* it can, or a later flatten ends it (ops.c) */
     uint64_t max_pixels;                       /* on the way, a frame */
     VipsImage *const *marks;                   /* of watermarks: RGB with alpha, in memory */
     struct ops_memo memos[SPEC_IMAGE_OPS_MAX]; /* zero before the first frame */
@@ -46,6 +47,9 @@ MUST_USE enum err ops_apply(VipsImage **im, struct ops_job *job, struct fault *r
  * has one, over white. */
 void ops_flat_colour(const struct image_output *o, double ret_rgb[3]);
 MUST_USE enum err ops_flatten(VipsImage **im, const double rgb[3], struct fault *reterr);
+
+/* Whether what comes in grey goes out grey, and what comes in RGB goes out RGB. */
+bool ops_keep_kind(const struct image_output *o, bool grey);
 
 ops_fn ops_resize, ops_extract, ops_trim, ops_pad, ops_extend;
 ops_fn ops_rotate, ops_flip, ops_flop, ops_round, ops_circle;

@@ -379,7 +379,7 @@ enum err ops_flat(VipsImage **im, const struct image_op *op, const struct ops_jo
                   struct ops_memo *memo, struct fault *reterr)
 {
     (void)memo;
-    if (ops_behind(im, &op->u.tones.colour, job->alpha_fits) != 0)
+    if (ops_behind(im, &op->u.tones.colour, job->alpha_lives) != 0)
         return vfault_take(reterr, ERR_MALFORMED, "flatten");
     return ERR_OK;
 }

@@ -11,6 +11,30 @@ static enum err failed(struct fault *reterr, const char *what)
     return vfault_take(reterr, ERR_INTERNAL, what);
 }
 
+/* --- both ---------------------------------------------------------------------------------- */
+
+/* Takes alpha times opacity; a picture that has none stays. */
+static int fade(VipsImage **im, double opacity)
+{
+    VipsImage *alpha = NULL;
+    VipsImage *next = NULL;
+    int rc;
+
+    if (opacity >= 1)
+        return 0;
+    if (ops_split_alpha(im, &alpha) != 0)
+        return -1;
+    if (alpha == NULL)
+        return 0;
+    rc = vips_linear1(alpha, &next, opacity, 0.5, "uchar", TRUE, NULL);
+    if (rc == 0) {
+        vimage_replace(&alpha, next);
+        rc = ops_join_alpha(im, &alpha);
+    }
+    vimage_drop(&alpha);
+    return rc;
+}
+
 /* --- text: its shape ----------------------------------------------------------------------- */
 
 /* Pango reads markup, so what customers write is escaped; control characters but line ends and tabs
@@ -28,7 +52,6 @@ static void escape(struct slice text, struct buf *ret)
         else if ((c >= ' ' && c != 127) || c == '\n' || c == '\t')
             buf_add_char(ret, (char)c);
     }
-    buf_add_char(ret, '\0');
 }
 
 /* The name holds letters, spaces and dashes alone (queue/spec/image_over.c). */
@@ -52,7 +75,29 @@ static size_t count_characters(struct slice s)
     return n;
 }
 
-static int draw_shape(const struct image_text *t, uint32_t wrap, VipsImage **ret)
+/* With its colour in it, since some letters (emoji) bring colours of their own. */
+static void write_markup(const struct image_text *t, struct buf *ret)
+{
+    const uint8_t *c = t->colour.rgba;
+
+    buf_addf(ret, "<span foreground=\"#%02x%02x%02x\">", c[0], c[1], c[2]);
+    escape(t->text, ret);
+    buf_add_str(ret, "</span>");
+    buf_add_char(ret, '\0');
+}
+
+/* At 72 dots an inch, a point is a pixel. A word that is longer than the line is broken. */
+static int set_type(const char *markup, const char *font, VipsAlign align, uint32_t wrap,
+                    VipsImage **ret)
+{
+    if (wrap == 0)
+        return vips_text(ret, markup, "font", font, "dpi", 72, "align", align, "rgba", TRUE,
+                         NULL);
+    return vips_text(ret, markup, "font", font, "dpi", 72, "align", align, "rgba", TRUE,
+                     "width", (int)wrap, "wrap", VIPS_TEXT_WRAP_WORD_CHAR, NULL);
+}
+
+static int draw_letters(const struct image_text *t, uint32_t wrap, VipsImage **ret)
 {
     static const VipsAlign aligns[] = {[IMAGE_ALIGN_LEFT] = VIPS_ALIGN_LOW,
                                        [IMAGE_ALIGN_CENTER] = VIPS_ALIGN_CENTRE,
@@ -61,20 +106,15 @@ static int draw_shape(const struct image_text *t, uint32_t wrap, VipsImage **ret
     struct buf font = {0};
     int rc = -1;
 
-    escape(t->text, &markup);
+    write_markup(t, &markup);
     describe_font(t, &font);
-    /* At 72 dots an inch, a point is a pixel. */
     if (buf_failed(&markup) || buf_failed(&font))
         vips_error("text", "out of memory");
-    else if (wrap > 0)
-        rc = vips_text(ret, markup.data, "font", font.data, "dpi", 72, "align",
-                       aligns[t->align], "width", (int)wrap, NULL);
     else
-        rc = vips_text(ret, markup.data, "font", font.data, "dpi", 72, "align",
-                       aligns[t->align], NULL);
+        rc = set_type(markup.data, font.data, aligns[t->align], wrap, ret);
     buf_done(&markup);
     buf_done(&font);
-    return rc;
+    return rc == 0 && !vimage_settle(ret) ? -1 : rc;
 }
 
 /* The shape, thicker by r on all sides: a sum over a disc, which ends at white. */
@@ -102,7 +142,7 @@ static int thicken(VipsImage *shape, int r, VipsImage **ret)
 /* --- text: its colours --------------------------------------------------------------------- */
 
 /* A colour seen through a shape. */
-static int paint(VipsImage *shape, const uint8_t rgba[4], double opacity, VipsImage **ret)
+static int paint(VipsImage *shape, const uint8_t rgba[4], VipsImage **ret)
 {
     VipsImage *solid = NULL;
     VipsImage *rgb = NULL;
@@ -113,7 +153,7 @@ static int paint(VipsImage *shape, const uint8_t rgba[4], double opacity, VipsIm
     if (rc == 0)
         rc = vips_extract_band(solid, &rgb, 0, "n", 3, NULL);
     if (rc == 0)
-        rc = vips_linear1(shape, &alpha, opacity * rgba[3] / 255, 0.5, "uchar", TRUE, NULL);
+        rc = vips_linear1(shape, &alpha, rgba[3] / 255.0, 0.5, "uchar", TRUE, NULL);
     if (rc == 0)
         rc = vips_bandjoin2(rgb, alpha, &joined, NULL);
     if (rc == 0)
@@ -125,39 +165,49 @@ static int paint(VipsImage *shape, const uint8_t rgba[4], double opacity, VipsIm
     return rc;
 }
 
-static int add_stroke(const struct image_text *t, VipsImage *shape, VipsImage **text)
+/* What lies below the letters. */
+static int draw_stroke(const struct image_text *t, VipsImage *letters, VipsImage **ret)
 {
+    VipsImage *shape = NULL;
     VipsImage *thick = NULL;
-    VipsImage *under = NULL;
-    int r = (int)t->stroke;
-    int rc = thicken(shape, r, &thick);
+    int rc = vips_extract_band(letters, &shape, 3, NULL);
 
     if (rc == 0)
-        rc = paint(thick, t->stroke_colour.rgba, t->opacity, &under);
+        rc = thicken(shape, (int)t->stroke, &thick);
     if (rc == 0)
-        rc = ops_lay(&under, *text, r, r);
+        rc = paint(thick, t->stroke_colour.rgba, ret);
+    vimage_drop(&shape);
     vimage_drop(&thick);
-    if (rc == 0)
-        vimage_replace(text, under);
-    else
-        vimage_drop(&under);
     return rc;
 }
 
+/* Letters and stroke are laid together first and then fade as one: else the stroke would be seen
+ * through the letters. */
 static int draw_text(const struct image_text *t, uint32_t wrap, VipsImage **ret)
 {
-    VipsImage *shape = NULL;
-    int rc = draw_shape(t, wrap, &shape);
+    VipsImage *under = NULL;
+    VipsImage *letters = NULL;
+    int r = (int)t->stroke;
+    int rc = draw_letters(t, wrap, &letters);
 
-    if (rc == 0 && !vimage_settle(&shape))
-        rc = -1;
+    if (rc == 0 && r > 0)
+        rc = draw_stroke(t, letters, &under);
     if (rc == 0)
-        rc = paint(shape, t->colour.rgba, t->opacity, ret);
-    if (rc == 0 && t->stroke > 0)
-        rc = add_stroke(t, shape, ret);
-    if (rc == 0 && !vimage_settle(ret))
+        rc = fade(&letters, t->colour.rgba[3] / 255.0);
+    if (rc == 0 && r > 0)
+        rc = ops_lay(&under, letters, r, r);
+    if (rc == 0 && r > 0) {
+        vimage_replace(&letters, under);
+        under = NULL;
+    }
+    if (rc == 0)
+        rc = fade(&letters, t->opacity);
+    if (rc == 0 && !vimage_settle(&letters))
         rc = -1;
-    vimage_drop(&shape);
+    vimage_drop(&under);
+    *ret = letters;
+    if (rc != 0)
+        vimage_drop(ret);
     return rc;
 }
 
@@ -215,26 +265,15 @@ static struct plan_size mark_size(const VipsImage *mark, const struct image_wate
     return r.scaled;
 }
 
-static int fade(VipsImage **mark, double opacity)
+/* How far into a pattern of that step the picture begins, if the pattern is shifted by offset. */
+static int phase(int offset, int step)
 {
-    VipsImage *alpha = NULL;
-    VipsImage *next = NULL;
-    int rc;
+    int over = offset % step;
 
-    if (opacity >= 1)
-        return 0;
-    if (ops_split_alpha(mark, &alpha) != 0)
-        return -1;
-    rc = vips_linear1(alpha, &next, opacity, 0.5, "uchar", TRUE, NULL);
-    if (rc == 0) {
-        vimage_replace(&alpha, next);
-        rc = ops_join_alpha(mark, &alpha);
-    }
-    vimage_drop(&alpha);
-    return rc;
+    return over > 0 ? step - over : -over;
 }
 
-/* Covers the picture, beginning at its upper left corner. */
+/* Covers the picture, beginning at its upper left corner, shifted by x and y. */
 static int tile(VipsImage **mark, const struct image_watermark *w, struct plan_size pic)
 {
     int step_x = (*mark)->Xsize + (int)w->spacing;
@@ -243,10 +282,11 @@ static int tile(VipsImage **mark, const struct image_watermark *w, struct plan_s
     int rc = vips_embed(*mark, &t[0], 0, 0, step_x, step_y, NULL);
 
     if (rc == 0)
-        rc = vips_replicate(t[0], &t[1], ((int)pic.width + step_x - 1) / step_x,
-                            ((int)pic.height + step_y - 1) / step_y, NULL);
+        rc = vips_replicate(t[0], &t[1], (int)pic.width / step_x + 2,
+                            (int)pic.height / step_y + 2, NULL);
     if (rc == 0)
-        rc = vips_extract_area(t[1], &t[2], 0, 0, (int)pic.width, (int)pic.height, NULL);
+        rc = vips_extract_area(t[1], &t[2], phase(w->x, step_x), phase(w->y, step_y),
+                               (int)pic.width, (int)pic.height, NULL);
     vimage_drop(&t[0]);
     vimage_drop(&t[1]);
     if (rc == 0)

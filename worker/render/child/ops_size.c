@@ -21,7 +21,7 @@ enum err ops_frame(VipsImage **im, const struct plan_resize *r, const struct ima
     if (r->then != PLAN_PAD)
         return ERR_OK;
     area.at = plan_place(r->out, r->scaled, &how->gravity);
-    if (ops_canvas(im, &area, &how->background, job->alpha_fits) != 0)
+    if (ops_canvas(im, &area, &how->background, job->alpha_lives) != 0)
         return failed(reterr, "pad");
     return ERR_OK;
 }
@@ -94,15 +94,49 @@ static int trim_colour(VipsImage *flat, const struct image_trim *t, VipsArrayDou
     return 0;
 }
 
+/* The part of [*at, *at + *len), found one pixel further on, that lies in [0, side). */
+static void step_back(int *at, int *len, int side)
+{
+    int end = *at + *len - 1;
+    int begin = *at - 1;
+
+    *at = begin < 0 ? 0 : begin;
+    *len = (end > side ? side : end) - *at;
+}
+
+/* libvips looks at 3 x 3 pixels at a time and refuses less: a frame of the edge's own pixels. */
+static int find_in_frame(VipsImage *flat, const struct image_trim *t, VipsArrayDouble *colour,
+                         struct ops_memo *memo)
+{
+    VipsImage *framed = NULL;
+    int w = flat->Xsize;
+    int h = flat->Ysize;
+    int rc = vips_embed(flat, &framed, 1, 1, w + 2, h + 2, "extend", VIPS_EXTEND_COPY, NULL);
+
+    if (rc == 0)
+        rc = vips_find_trim(framed, &memo->x, &memo->y, &memo->width, &memo->height,
+                            "threshold", t->threshold, "background", colour, NULL);
+    vimage_drop(&framed);
+    if (rc != 0 || memo->width == 0 || memo->height == 0)
+        return rc;
+    step_back(&memo->x, &memo->width, w);
+    step_back(&memo->y, &memo->height, h);
+    return 0;
+}
+
 static int find_box(VipsImage *flat, const struct image_trim *t, struct ops_memo *memo)
 {
+    bool tiny = flat->Xsize < 3 || flat->Ysize < 3;
     VipsArrayDouble *colour = NULL;
     int rc;
 
     if (trim_colour(flat, t, &colour) != 0)
         return -1;
-    rc = vips_find_trim(flat, &memo->x, &memo->y, &memo->width, &memo->height, "threshold",
-                        t->threshold, "background", colour, NULL);
+    if (tiny)
+        rc = find_in_frame(flat, t, colour, memo);
+    else
+        rc = vips_find_trim(flat, &memo->x, &memo->y, &memo->width, &memo->height, "threshold",
+                            t->threshold, "background", colour, NULL);
     vips_area_unref(VIPS_AREA(colour));
     memo->set = rc == 0;
     return rc;
@@ -162,7 +196,7 @@ static enum err put_on_canvas(VipsImage **im, const struct plan_area *a,
                               const struct image_colour *c, const struct ops_job *job,
                               struct fault *reterr)
 {
-    return ops_canvas(im, a, c, job->alpha_fits) == 0 ? ERR_OK : failed(reterr, "pad");
+    return ops_canvas(im, a, c, job->alpha_lives) == 0 ? ERR_OK : failed(reterr, "pad");
 }
 
 enum err ops_pad(VipsImage **im, const struct image_op *op, const struct ops_job *job,

@@ -57,7 +57,7 @@ enum err ops_rotate(VipsImage **im, const struct image_op *op, const struct ops_
         return turn_quarters(im, quarters) == 0 ? ERR_OK : failed(reterr, "rotate");
     rc = turn_freely(im, r->angle);
     if (rc == 0)
-        rc = ops_behind(im, &r->background, job->alpha_fits);
+        rc = ops_behind(im, &r->background, job->alpha_lives);
     return rc == 0 ? ERR_OK : failed(reterr, "rotate");
 }
 
@@ -186,7 +186,7 @@ enum err ops_round(VipsImage **im, const struct image_op *op, const struct ops_j
     (void)memo;
     if (radius > shorter / 2.0)
         radius = shorter / 2.0;
-    if (cut_corners(im, radius, &op->u.round.background, job->alpha_fits) != 0)
+    if (cut_corners(im, radius, &op->u.round.background, job->alpha_lives) != 0)
         return failed(reterr, "round");
     return ERR_OK;
 }
@@ -198,7 +198,7 @@ enum err ops_circle(VipsImage **im, const struct image_op *op, const struct ops_
     uint32_t side = s.width < s.height ? s.width : s.height;
 
     if (ops_cut(im, (struct plan_size){side, side}, &op->u.round.gravity, memo) != 0 ||
-        cut_corners(im, side / 2.0, &op->u.round.background, job->alpha_fits) != 0)
+        cut_corners(im, side / 2.0, &op->u.round.background, job->alpha_lives) != 0)
         return failed(reterr, "circle");
     return ERR_OK;
 }

@@ -332,29 +332,36 @@ static void insert_by_size(struct plan *p, const struct plan_output *o)
     p->outputs[at] = *o;
 }
 
-static bool serves(struct plan_size have, struct plan_size want, bool high)
-{
-    double times = high ? 2 : 1.2;
+/* What an output may be made from: how much larger, and of what source all are. */
+struct rule {
+    struct plan_size src;
+    double times;
+};
 
+static bool serves(struct plan_size have, struct plan_size want, const struct rule *r)
+{
     if (have.width == want.width && have.height == want.height)
         return true;
+    /* What has been enlarged is blurred: nothing else is made from it. */
+    if (have.width > r->src.width || have.height > r->src.height)
+        return false;
     /* A pixel that rounding took must not send 400 x 267 back to the base when there is 800
      * x 533. */
-    return have.width + 1 >= times * want.width && have.height + 1 >= times * want.height;
+    return have.width + 1 >= r->times * want.width && have.height + 1 >= r->times * want.height;
 }
 
-static int find_source(const struct plan *p, size_t i, bool high)
+static int find_source(const struct plan *p, size_t i, const struct rule *r)
 {
     for (size_t j = i; j > 0; j--) {
         const struct plan_output *have = &p->outputs[j - 1];
 
-        if (!have->moves && serves(have->first.scaled, p->outputs[i].first.scaled, high))
+        if (!have->moves && serves(have->first.scaled, p->outputs[i].first.scaled, r))
             return (int)(j - 1);
     }
     return PLAN_BASE;
 }
 
-static void choose_sources(struct plan *p, bool high)
+static void choose_sources(struct plan *p, const struct rule *r)
 {
     size_t from_base = 0;
 
@@ -362,7 +369,7 @@ static void choose_sources(struct plan *p, bool high)
         struct plan_output *o = &p->outputs[i];
 
         if (!o->moves)
-            o->from = find_source(p, i, high);
+            o->from = find_source(p, i, r);
         if (o->from == PLAN_BASE)
             from_base++;
         else
@@ -407,7 +414,8 @@ enum err plan_make(const struct spec_image *spec, const struct plan_source *sour
             return e;
         insert_by_size(ret, &first);
     }
-    choose_sources(ret, spec->high_fidelity);
+    choose_sources(
+        ret, &(struct rule){.src = source->displayed, .times = spec->high_fidelity ? 2 : 1.2});
     ret->least = least_base(ret, spec->high_fidelity);
     return ERR_OK;
 }
