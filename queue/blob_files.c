@@ -73,7 +73,7 @@ static enum err read_clock(struct blob_walk *w, struct fault *reterr)
     int fd, n = snprintf(path, sizeof path, "%s/.sweep-XXXXXX", w->dir);
     bool ok;
 
-    if ((size_t)n + 2 * BLOB_FILE_SIZE >= sizeof path)
+    if (n < 0 || (size_t)n + sizeof(ASIDE) + BLOB_FILE_SIZE >= sizeof path)
         return fault_set(reterr, ERR_MALFORMED, 0, "BLOB_DIR: path too long");
     fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)

@@ -10,10 +10,8 @@
 struct blob_keep {
     uv_timer_t timer;
     uv_work_t work;
-    const char *dir;
+    struct blob_keep_options opt;
     struct buf names; /* each with its NUL */
-    blob_keep_fn *ask;
-    void *arg;
     bool working, closing;
     void (*on_closed)(void *arg);
     void *closed_arg;
@@ -38,7 +36,7 @@ static void touch_on_thread(uv_work_t *work)
     char path[PATH_MAX];
 
     for (const char *name = k->names.data; name < end; name += strlen(name) + 1) {
-        (void)snprintf(path, sizeof path, "%s/%s", k->dir, name);
+        (void)snprintf(path, sizeof path, "%s/%s", k->opt.dir, name);
         (void)utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
     }
 }
@@ -65,24 +63,22 @@ static void on_timer(uv_timer_t *t)
     if (k->working)
         return;
     buf_done(&k->names);
-    k->ask(k->arg, k);
+    k->opt.ask(k->opt.arg, k);
     if (k->names.len > 0)
         k->working = uv_queue_work(t->loop, &k->work, touch_on_thread, on_touched) == 0;
 }
 
-enum err blob_keep_new(uv_loop_t *loop, const char *dir, uint64_t every_ms, blob_keep_fn *ask,
-                       void *arg, struct blob_keep **ret, struct fault *reterr)
+enum err blob_keep_new(uv_loop_t *loop, const struct blob_keep_options *opt,
+                       struct blob_keep **ret, struct fault *reterr)
 {
     struct blob_keep *k = calloc(1, sizeof *k);
 
     if (k == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory to keep files");
-    k->dir = dir;
-    k->ask = ask;
-    k->arg = arg;
+    k->opt = *opt;
     must(uv_timer_init(loop, &k->timer) == 0);
     k->timer.data = k;
-    must(uv_timer_start(&k->timer, on_timer, every_ms, every_ms) == 0);
+    must(uv_timer_start(&k->timer, on_timer, opt->every_ms, opt->every_ms) == 0);
     *ret = k;
     return ERR_OK;
 }

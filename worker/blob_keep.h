@@ -13,12 +13,16 @@ struct blob_keep;
 /* Calls blob_keep_add() for each. */
 typedef void blob_keep_fn(void *arg, struct blob_keep *k);
 
-/* Borrows dir. */
-MUST_USE enum err blob_keep_new(uv_loop_t *loop, const char *dir, uint64_t every_ms,
-                                blob_keep_fn *ask, void *arg, struct blob_keep **ret,
-                                struct fault *reterr);
+struct blob_keep_options {
+    const char *dir; /* BLOB_DIR; borrowed */
+    uint64_t every_ms;
+    blob_keep_fn *ask;
+    void *arg;
+};
+MUST_USE enum err blob_keep_new(uv_loop_t *loop, const struct blob_keep_options *opt,
+                                struct blob_keep **ret, struct fault *reterr);
 /* file: below dir; copied. Only from inside the asking. Without memory it is left out until the next time. */
 void blob_keep_add(struct blob_keep *k, const char *file);
-void blob_keep_close(struct blob_keep **k, void (*on_closed)(void *arg), void *arg);
+void blob_keep_close(struct blob_keep **p, void (*on_closed)(void *arg), void *arg);
 
 #endif

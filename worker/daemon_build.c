@@ -267,7 +267,11 @@ static enum err build_sweeper(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
     uv_loop_t *uv = loop_uv(d->sv.loop);
-    enum err e = blob_keep_new(uv, opt->blob_dir, opt->blob_keep_ms, daemon_on_keep, d,
+    enum err e = blob_keep_new(uv,
+                               &(struct blob_keep_options){.dir = opt->blob_dir,
+                                                           .every_ms = opt->blob_keep_ms,
+                                                           .ask = daemon_on_keep,
+                                                           .arg = d},
                                &d->keep, reterr);
 
     if (e != ERR_OK || opt->sweep_every_ms == 0)

@@ -23,6 +23,6 @@ MUST_USE enum err sweeper_new(uv_loop_t *loop, const struct sweeper_options *opt
                               struct sweeper **ret, struct fault *reterr);
 void sweeper_start(struct sweeper *s);
 /* on_closed runs after what is in flight. */
-void sweeper_close(struct sweeper **s, void (*on_closed)(void *arg), void *arg);
+void sweeper_close(struct sweeper **p, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -43,7 +43,11 @@ static void open_rig(struct rig *r, unsigned names)
     assert_int_equal(uv_loop_init(&r->loop), 0);
     for (unsigned i = 0; i < 3; i++)
         blob_put_number(r->dir, i, OLD);
-    assert_int_equal(blob_keep_new(&r->loop, r->dir, 1, on_ask, r, &r->keep, NULL), ERR_OK);
+    assert_int_equal(blob_keep_new(&r->loop,
+                                   &(struct blob_keep_options){
+                                       .dir = r->dir, .every_ms = 1, .ask = on_ask, .arg = r},
+                                   &r->keep, NULL),
+                     ERR_OK);
 }
 
 static void close_rig(struct rig *r)
