@@ -7,7 +7,7 @@
  * Whoever is about to write a row that names a file makes it young first: by a rename onto its name (worker/blob_store.h)
  * or by setting its time (worker/result_memory.c, worker/blob_keep.h). A file that is set aside has no
  * name that such a one could find, and what was done to it before shows in its time: so nobody can come between the last look
- * and the removal. docs/decisions/0014 has every order of events.
+ * and the removal. docs/decisions/0017 has every order of events.
  * Any other name is left alone. What is young is told by the file system's own clock. Blocking: pool threads and
  * the command line only. */
 #ifndef QUEUE_BLOB_FILES_H

@@ -153,7 +153,7 @@ static const struct {
     {"compression", "png", PNG, false},
     {"lossless", "webp, avif", WEBP | AVIF, false},
     {"near_lossless", "webp", WEBP, false},
-    {"effort", "webp, avif, gif", WEBP | AVIF | GIF, false},
+    {"effort", "png, webp, avif, gif", PNG | WEBP | AVIF | GIF, false},
     {"tiff_compression", "tiff", TIFF, false},
 };
 
@@ -181,8 +181,10 @@ static enum err check_effort(const struct image_output *o, const struct place *a
 {
     static const struct {
         uint32_t least, most;
-    } efforts[IMAGE_FORMATS] = {
-        [IMAGE_WEBP] = {0, 6}, [IMAGE_AVIF] = {0, 4}, [IMAGE_GIF] = {1, 10}};
+    } efforts[IMAGE_FORMATS] = {[IMAGE_PNG] = {1, 10},
+                                [IMAGE_WEBP] = {0, 6},
+                                [IMAGE_AVIF] = {0, 4},
+                                [IMAGE_GIF] = {1, 10}};
     struct place here = place_key(at, SLICE_LIT("effort"));
     uint32_t least = efforts[o->format].least;
     uint32_t most = efforts[o->format].most;
@@ -228,6 +230,7 @@ static enum err check_company(const struct image_output *o, const msgpack_object
     } rows[] = {
         {"colours", has_no_palette, "needs \"palette\": true"},
         {"dither", has_no_palette, "needs \"palette\": true"},
+        {"effort", has_no_palette, "needs \"palette\": true"},
         {"quality", is_lossless, "does not go with lossless: there is no quality to choose"},
         {"quality", is_lossless_tiff, "needs \"tiff_compression\": \"jpeg\""},
         {"max_bytes", is_lossless, "does not go with lossless: there is no quality to lower"},

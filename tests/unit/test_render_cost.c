@@ -93,10 +93,10 @@ static void what_is_known_to_be_dearer_is(void **state)
         " 'optimise': true}",
         "{'name': 'a', 'ops': [{'resize': {'width': 720}}], 'format': 'avif'}",
         "{'name': 'a', 'ops': [{'resize': {'width': 720}}], 'format': 'auto'}",
-        "{'name': 'a', 'ops': [{'resize': {'width': 720}}], 'format': 'png', 'palette': true}",
         "{'name': 'a', 'ops': [{'resize': {'width': 720}}], 'format': 'avif', 'max_bytes': "
         "9000}",
         "{'name': 'a', 'ops': [{'resize': {'width': 720}}], 'format': 'avif', 'effort': 4}",
+        "{'name': 'a', 'ops': [{'resize': {'width': 720}}], 'format': 'png', 'palette': true}",
         "{'name': 'a', 'format': 'avif', 'effort': 4}",
     };
     uint64_t last = 0;

@@ -46,16 +46,23 @@ static double by_effort(const struct efforts *t, unsigned effort)
     return t->ns[effort < t->n ? effort : t->n - 1];
 }
 
-static const struct efforts webp = {7, {14, 17, 22, 60, 60, 65, 90}},
-                            webp_lossless = {7, {60, 160, 260, 320, 380, 500, 640}},
-                            avif = {5, {34, 51, 126, 205, 1350}},
-                            gif = {
-                                11,
-                                {390, 390, 390, 390, 600, 1350, 2100, 3100, 4100, 5000, 6200}};
+static const struct efforts
+    webp = {7, {14, 17, 22, 60, 60, 65, 90}},
+    webp_lossless = {7, {60, 160, 260, 320, 380, 500, 640}},
+    palette = {11, {350, 350, 350, 350, 630, 1300, 2400, 3600, 4500, 5300, 6700}},
+    avif = {5, {34, 51, 126, 205, 1350}},
+    gif = {11, {390, 390, 390, 390, 600, 1350, 2100, 3100, 4100, 5000, 6200}};
+
+static unsigned effort_or(const struct image_coding *c, unsigned otherwise)
+{
+    return c->effort == IMAGE_UNSET ? otherwise : c->effort;
+}
 
 static double png_ns(const struct image_coding *c)
 {
-    return c->palette ? 600 : c->compression == 0 ? 3 : c->compression == 9 ? 53 : 37;
+    if (c->palette)
+        return by_effort(&palette, effort_or(c, 6));
+    return c->compression == 0 ? 3 : c->compression == 9 ? 53 : 37;
 }
 
 static double tiff_ns(const struct image_coding *c)
@@ -66,11 +73,6 @@ static double tiff_ns(const struct image_coding *c)
                                   [IMAGE_SQUEEZE_NONE] = 2};
 
     return ways[c->squeeze];
-}
-
-static unsigned effort_or(const struct image_coding *c, unsigned otherwise)
-{
-    return c->effort == IMAGE_UNSET ? otherwise : c->effort;
 }
 
 static double encoder_ns(const struct image_coding *c, enum image_format f)
