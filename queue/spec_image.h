@@ -263,4 +263,11 @@ MUST_USE enum err spec_image_info_parse(const msgpack_object *args, const char *
 MUST_USE enum err spec_image_any_parse(const msgpack_object *args, const char *at,
                                        struct spec_image *ret, struct spec_fault *reterr);
 
+/* Which of the marks a watermark's "source" names; n_marks: none. */
+size_t spec_image_mark_find(const struct spec_image *image, const msgpack_object *source);
+/* Where the job names it first: "/args/outputs/0/ops/1/watermark/source". */
+#define SPEC_IMAGE_POINTER_MAX 64
+void spec_image_mark_pointer(const struct spec_image *image, size_t mark,
+                             char dst[SPEC_IMAGE_POINTER_MAX]);
+
 #endif

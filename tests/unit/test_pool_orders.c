@@ -148,6 +148,7 @@ static void watermarks_reach_the_renderer_and_leave_it(void **state)
     assert_int_equal(
         ask(r, &d, &(struct asked){ARGS("{'name': 'a', 'ops': [" MARK "]}"), {mark}, 1}, &why),
         ERR_NOT_FOUND);
+    assert_non_null(strstr(d.why.text, "/args/outputs/0/ops/0/watermark/source: "));
     expect(r, &d, &(struct asked){ARGS("{'name': 'a'}"), {NULL}, 0});
     drop(&d);
 }

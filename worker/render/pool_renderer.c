@@ -313,6 +313,17 @@ static void send_order(struct renderer *r)
     buf_done(&frame);
 }
 
+/* i: which file of the order. */
+static void refuse_file(struct renderer *r, size_t i, const struct fault *why)
+{
+    struct fault named = *why;
+
+    if (i > 0)
+        (void)fault_set(&named, why->err, why->native, "%s: %s",
+                        must_ticket(r)->marks_at[i - 1], why->text);
+    refuse_order(r, named.err, &named);
+}
+
 static void put_files(struct renderer *r);
 
 static void on_copied(uv_fs_t *req)
@@ -364,7 +375,7 @@ static void put_files(struct renderer *r)
         if (copy_to != NULL)
             copy_file(r, from, copy_to);
         else if (e != ERR_OK)
-            refuse_order(r, e, &why);
+            refuse_file(r, i, &why);
         free(copy_to);
         if (e != ERR_OK)
             return;

@@ -155,11 +155,13 @@ static enum err open_marks(struct work *w, struct fault *reterr)
     uint64_t left = w->order->pixels;
 
     for (size_t i = 0; i < w->spec.n_marks; i++) {
+        char at[SPEC_IMAGE_POINTER_MAX];
         struct fault why;
         enum err e = open_mark(w, i, &left, &why);
 
+        spec_image_mark_pointer(&w->spec, i, at);
         if (e != ERR_OK)
-            return fault_set(reterr, e, 0, "watermark: %.180s", why.text);
+            return fault_set(reterr, e, 0, "%s: %.150s", at, why.text);
     }
     return ERR_OK;
 }
