@@ -8,7 +8,8 @@
 
 struct spec_fault;
 
-/* tiff is read and written; heif (HEIC and its like) is read where the library can. */
+/* tiff is read and written; heif (HEIC and its like) is read where the library can,
+ * svg where the operator allows it. */
 enum image_format {
     IMAGE_JPEG,
     IMAGE_PNG,
@@ -16,9 +17,10 @@ enum image_format {
     IMAGE_AVIF,
     IMAGE_GIF,
     IMAGE_TIFF,
-    IMAGE_HEIF
+    IMAGE_HEIF,
+    IMAGE_SVG
 };
-#define IMAGE_FORMATS (IMAGE_HEIF + 1)
+#define IMAGE_FORMATS (IMAGE_SVG + 1)
 const char *image_format_name(enum image_format f);
 const char *image_format_mime(enum image_format f);
 const char *image_format_ext(enum image_format f); /* "jpg" "png" "webp" "avif" "gif" "tif" */

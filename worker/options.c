@@ -29,6 +29,8 @@ static const struct cfg_key keys[] = {
     {"SOURCE_STALL",    CFG_MS,    AT(source_stall_ms), "10s",   "1s", "10m", 0, "how long a source by URL may be stalled; whole seconds"},
     {"SOURCE_FRAMES",   CFG_COUNT, AT(source_frames),  "500",    "1",  "10000", 0, "frames of a source that moves, where an output does too"},
     {"SOURCE_PIXELS",   CFG_COUNT, AT(source_pixels),  "100000000", "1", "10000000000", 0, "width x height x pages that a source may claim"},
+    {"SOURCE_SVG",      CFG_BOOL,  AT(source_svg),     "false",  NULL, NULL, 0, "take SVG as a source and as a watermark; drawn in the sandbox as all else, but by a far larger library"},
+    {"SOURCE_SVG_BYTES", CFG_BYTES, AT(source_svg_bytes), "10m", "1k", "64m", 0, "largest SVG file, its entities replaced"},
     {"OUTPUT_PIXELS",   CFG_COUNT, AT(output_pixels),  "100000000", "1", "10000000000", 0, "width x height x frames of one output, and of what is made on the way to it"},
     {"OUTPUT_BYTES",    CFG_BYTES, AT(output_bytes),   "128m",   "1k", "512m", 0, "largest output file"},
     {"RESULT_MEMORY",   CFG_BOOL,  AT(result_memory),  "false",  NULL, NULL, 0, "give the stored result when an image job asks for what was made before of the same bytes"},

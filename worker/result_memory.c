@@ -343,15 +343,18 @@ enum err result_memory_new(const struct result_memory_options *opt, struct resul
                            struct fault *reterr)
 {
     struct result_memory *m = calloc(1, sizeof *m);
+    uint8_t engine[HASH_LEN + 1];
     uint64_t bytes;
 
     if (m == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for the memory of results");
     m->opt = *opt;
-    if (hash_file(opt->engine_file, m->engine, &bytes, reterr) != ERR_OK) {
+    if (hash_file(opt->engine_file, engine, &bytes, reterr) != ERR_OK) {
         free(m);
         return reterr->err;
     }
+    engine[HASH_LEN] = opt->svg;
+    hash_sha256(engine, sizeof engine, m->engine);
     m->hits = count(opt->metrics, "outcome=\"hit\"");
     m->misses = count(opt->metrics, "outcome=\"miss\"");
     m->shared = count(opt->metrics, "outcome=\"shared\"");

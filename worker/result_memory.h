@@ -25,6 +25,8 @@ struct result_memory_options {
     struct pg *const *pg;    /* where the daemon keeps it: NULL there once it is closed */
     const char *blob_dir;    /* borrowed */
     const char *engine_file; /* the renderer: another one makes other pictures */
+    bool
+        svg; /* and so does one that takes SVG: what it made is not given where none is taken */
     uint64_t max_age_ms;
     struct metrics *metrics;
 };

@@ -303,6 +303,7 @@ static void send_order(struct renderer *r)
                            .output_bytes = p->limits.output_bytes,
                            .frames = p->limits.frames,
                            .cpu_ms = p->limits.cpu_ms,
+                           .svg_bytes = p->limits.svg_bytes,
                            .args = buf_slice(&t->args)};
     struct buf frame = {0};
     struct fault why;
@@ -454,6 +455,7 @@ static enum err start_child(struct renderer *r, struct fault *reterr)
         &(struct pool_child_options){.program = p->program,
                                      .dir = r->dir,
                                      .fonts = p->fonts,
+                                     .svg = p->limits.svg_bytes > 0,
                                      .memory_bytes = p->limits.memory_bytes},
         reterr);
 }

@@ -15,7 +15,7 @@
 #include "queue/spec.h"
 #include "worker/render/wire_info.h"
 
-#define WIRE_VERSION     2
+#define WIRE_VERSION     3
 #define WIRE_HEAD        4
 #define WIRE_BODY_MAX    (JOB_ITEM_MAX + 4096)
 #define WIRE_OUTPUTS_MAX SPEC_IMAGE_OUTPUTS_MAX
@@ -30,7 +30,8 @@ struct wire_hello {
 };
 struct wire_order {
     uint64_t id;
-    uint64_t pixels, output_pixels, output_bytes, frames, cpu_ms; /* limits (pool.h) */
+    uint64_t pixels, output_pixels, output_bytes, frames, cpu_ms,
+        svg_bytes;     /* limits (pool.h) */
     struct slice args; /* encoded; borrowed from the body */
 };
 struct wire_progress {

@@ -71,7 +71,7 @@ static enum err map_fd(int fd, struct slice *ret, struct fault *reterr)
     return ERR_OK;
 }
 
-static enum err map_file(const char *path, struct slice *ret, struct fault *reterr)
+enum err work_map(const char *path, struct slice *ret, struct fault *reterr)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     enum err e;
@@ -83,7 +83,7 @@ static enum err map_file(const char *path, struct slice *ret, struct fault *rete
     return e;
 }
 
-static void unmap(struct slice *file)
+void work_unmap(struct slice *file)
 {
     if (file->ptr != NULL)
         (void)munmap((void *)(uintptr_t)file->ptr, file->len);
@@ -104,66 +104,14 @@ static enum err parse_args(struct work *w, struct fault *reterr)
     return e == ERR_OK ? ERR_OK : fault_set(reterr, e, 0, "%s: %s", why.pointer, why.text);
 }
 
+struct probe_limits work_limits(const struct work *w)
+{
+    return (struct probe_limits){.pixels = w->order->pixels, .svg_bytes = w->order->svg_bytes};
+}
+
 unsigned work_orientation(const struct work *w)
 {
     return w->spec.auto_orient ? w->decode.orientation : 1;
-}
-
-/* --- what is laid over ---------------------------------------------------------------------- */
-
-/* Right side up, RGB with alpha, in memory: several outputs may use it. */
-static enum err decode_mark(struct decode *d, VipsImage **ret, struct fault *reterr)
-{
-    AUTO(vimage_drop) VipsImage *im = NULL;
-    struct ops_scale how = {.to = {d->width, d->height}, .orientation = d->orientation};
-    enum err e = decode_pixels(d, 1, &im, reterr);
-
-    if (how.orientation >= 5)
-        how.to = (struct plan_size){d->height, d->width};
-    if (e == ERR_OK)
-        e = ops_scale(im, &how, ret, reterr);
-    if (e != ERR_OK)
-        return e;
-    if (ops_to_rgb(ret) != 0 || ops_add_alpha(ret) != 0 || !vimage_settle(ret))
-        return vfault_take(reterr, ERR_MALFORMED, "watermark");
-    return ERR_OK;
-}
-
-/* *left: pixels that marks may still have, all together. */
-static enum err open_mark(struct work *w, size_t i, uint64_t *left, struct fault *reterr)
-{
-    char path[sizeof WORK_MARK + 8];
-    struct decode d = {0};
-    struct slice file = {0};
-    enum err e;
-
-    (void)snprintf(path, sizeof path, WORK_MARK "%zu", i);
-    e = map_file(path, &file, reterr);
-    if (e == ERR_OK)
-        e = decode_open(file, 0, *left, &d, reterr);
-    if (e == ERR_OK)
-        e = decode_mark(&d, &w->marks[i], reterr);
-    if (e == ERR_OK)
-        *left -= (uint64_t)d.width * d.height;
-    decode_done(&d);
-    unmap(&file);
-    return e;
-}
-
-static enum err open_marks(struct work *w, struct fault *reterr)
-{
-    uint64_t left = w->order->pixels;
-
-    for (size_t i = 0; i < w->spec.n_marks; i++) {
-        char at[SPEC_IMAGE_POINTER_MAX];
-        struct fault why;
-        enum err e = open_mark(w, i, &left, &why);
-
-        spec_image_mark_pointer(&w->spec, i, at);
-        if (e != ERR_OK)
-            return fault_set(reterr, e, 0, "%s: %.150s", at, why.text);
-    }
-    return ERR_OK;
 }
 
 /* --- plan and base -------------------------------------------------------------------------- */
@@ -177,6 +125,20 @@ static uint32_t count_frames(const struct work *w)
     return moves ? w->decode.pages : 1;
 }
 
+/* A drawing has no pixels of its own, so a resize that comes first may ask for any number of them: it is drawn
+ * that large, and no kernel is needed. */
+static void let_grow(struct spec_image *spec)
+{
+    for (size_t i = 0; i < spec->n_outputs; i++) {
+        struct image_output *o = &spec->outputs[i];
+
+        if (o->n_ops == 0 || o->ops[0].kind != IMAGE_OP_RESIZE)
+            continue;
+        o->ops[0].u.resize.enlarge = true;
+        o->ops[0].u.resize.kernel = IMAGE_KERNEL_AUTO;
+    }
+}
+
 static enum err plan_work(struct work *w, struct fault *reterr)
 {
     struct plan_source source = {.displayed = {w->decode.width, w->decode.height},
@@ -188,6 +150,8 @@ static enum err plan_work(struct work *w, struct fault *reterr)
     if (work_orientation(w) >= 5)
         source.displayed = (struct plan_size){w->decode.height, w->decode.width};
     w->displayed = source.displayed;
+    if (w->decode.format == IMAGE_SVG)
+        let_grow(&w->spec);
     e = plan_make(&w->spec, &source, &w->plan, reterr);
     if (e == ERR_OK && w->plan.moves && source.frames > w->order->frames)
         return fault_set(reterr, ERR_TOO_BIG, 0,
@@ -205,6 +169,21 @@ static unsigned choose_shrink(const struct work *w)
     if (w->plan.n == 0)
         return small;
     return w->spec.describe && small < w->plan.shrink ? small : w->plan.shrink;
+}
+
+/* What an SVG is drawn in: enough for the largest output that is made from the base. */
+static void choose_drawing(const struct work *w, struct decode *d)
+{
+    struct plan_size most = work_small_size(w->displayed);
+
+    for (size_t i = 0; i < w->plan.n; i++) {
+        struct plan_size s = w->plan.outputs[i].first.scaled;
+
+        most.width = s.width > most.width || i == 0 ? s.width : most.width;
+        most.height = s.height > most.height || i == 0 ? s.height : most.height;
+    }
+    d->draw_width = most.width;
+    d->draw_height = most.height;
 }
 
 /* The trap: a lazy image read by several outputs is decoded again for each. */
@@ -238,6 +217,7 @@ static enum err open_base(struct work *w, struct fault *reterr)
         return fault_set(reterr, e, 0, "decode: a failpoint struck");
     w->phases = (unsigned)w->plan.n + (keep ? 1 : 0) + (w->plan.n == 0 ? 1 : 0);
     w->decode.keep_profile = w->spec.keep_profile;
+    choose_drawing(w, &w->decode);
     if (w->plan.moves)
         return open_frames(w, reterr);
     e = decode_pixels(&w->decode, choose_shrink(w), &w->base, reterr);
@@ -254,8 +234,10 @@ static enum err blame(struct work *w, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
     struct decode again = {0};
-    enum err e = decode_open(w->file, w->spec.page, w->order->pixels, &again, reterr);
+    struct probe_limits limits = work_limits(w);
+    enum err e = decode_open(w->file, w->spec.page, &limits, &again, reterr);
 
+    choose_drawing(w, &again);
     if (e == ERR_OK)
         e = decode_pixels(&again, choose_shrink(w), &im, reterr);
     if (e == ERR_OK && !vimage_settle(&im))
@@ -266,12 +248,13 @@ static enum err blame(struct work *w, struct fault *reterr)
 
 static enum err open_source(struct work *w, struct wire_report *report, struct fault *reterr)
 {
+    struct probe_limits limits = work_limits(w);
     enum err e = parse_args(w, reterr);
 
     if (e == ERR_OK)
-        e = map_file(WORK_SOURCE, &w->file, reterr);
+        e = work_map(WORK_SOURCE, &w->file, reterr);
     if (e == ERR_OK)
-        e = decode_open(w->file, w->spec.page, w->order->pixels, &w->decode, reterr);
+        e = decode_open(w->file, w->spec.page, &limits, &w->decode, reterr);
     if (e != ERR_OK)
         return e;
     report->source_format = w->decode.format;
@@ -295,7 +278,7 @@ static enum err do_work(struct work *w, struct wire_report *report, struct fault
     if (e == ERR_OK)
         e = plan_work(w, reterr);
     if (e == ERR_OK)
-        e = open_marks(w, reterr);
+        e = work_open_marks(w, reterr);
     if (e == ERR_OK)
         e = open_base(w, reterr);
     if (e == ERR_OK)
@@ -315,11 +298,11 @@ static void work_free(struct work *w)
     for (size_t i = 0; i < COUNT_OF(w->made); i++)
         vimage_drop(&w->made[i]);
     for (size_t i = 0; i < COUNT_OF(w->marks); i++)
-        vimage_drop(&w->marks[i]);
+        vimage_drop(&w->marks[i].im);
     vimage_drop(&w->base);
     vimage_drop(&w->roll);
     decode_done(&w->decode);
-    unmap(&w->file);
+    work_unmap(&w->file);
     msgpack_zone_destroy(&w->zone);
     free(w);
 }
