@@ -8,7 +8,8 @@
 
 struct spec_fault;
 
-/* tiff is read and written; heif (HEIC and its like) is read where the library can. */
+/* tiff is read and written; heif (HEIC and its like) is read where the library can,
+ * svg where the operator allows it. */
 enum image_format {
     IMAGE_JPEG,
     IMAGE_PNG,
@@ -16,9 +17,10 @@ enum image_format {
     IMAGE_AVIF,
     IMAGE_GIF,
     IMAGE_TIFF,
-    IMAGE_HEIF
+    IMAGE_HEIF,
+    IMAGE_SVG
 };
-#define IMAGE_FORMATS (IMAGE_HEIF + 1)
+#define IMAGE_FORMATS (IMAGE_SVG + 1)
 const char *image_format_name(enum image_format f);
 const char *image_format_mime(enum image_format f);
 const char *image_format_ext(enum image_format f); /* "jpg" "png" "webp" "avif" "gif" "tif" */
@@ -262,5 +264,12 @@ MUST_USE enum err spec_image_info_parse(const msgpack_object *args, const char *
 /* Either, told apart by "outputs". For what runs orders of both. */
 MUST_USE enum err spec_image_any_parse(const msgpack_object *args, const char *at,
                                        struct spec_image *ret, struct spec_fault *reterr);
+
+/* Which of the marks a watermark's "source" names; n_marks: none. */
+size_t spec_image_mark_find(const struct spec_image *image, const msgpack_object *source);
+/* Where the job names it first: "/args/outputs/0/ops/1/watermark/source". */
+#define SPEC_IMAGE_POINTER_MAX 64
+void spec_image_mark_pointer(const struct spec_image *image, size_t mark,
+                             char dst[SPEC_IMAGE_POINTER_MAX]);
 
 #endif

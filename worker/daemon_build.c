@@ -92,26 +92,27 @@ static enum err build_pool(struct daemon *d, struct fault *reterr)
 {
     const struct worker_options *opt = d->sv.opt;
 
-    return render_pool_new(loop_uv(d->sv.loop),
-                           &(struct render_pool_options){
-                               .program = d->instance.render_program,
-                               .spool_dir = d->instance.spool,
-                               .renderers = (unsigned)opt->renderers,
-                               .recycle_jobs = (unsigned)opt->recycle_jobs,
-                               .recycle_rss = opt->recycle_rss,
-                               .slow_us = opt->slow_ms * 1000,
-                               .limits = {.source_bytes = opt->source_bytes,
-                                          .pixels = opt->source_pixels,
-                                          .output_pixels = opt->output_pixels,
-                                          .output_bytes = opt->output_bytes,
-                                          .frames = opt->source_frames,
-                                          .cpu_ms = opt->render_cpu_ms,
-                                          .memory_bytes = opt->render_memory},
-                               .fonts = opt->render_fonts,
-                               .metrics = d->sv.metrics,
-                               .log = &d->sv.log,
-                           },
-                           &d->sv.pool, reterr);
+    return render_pool_new(
+        loop_uv(d->sv.loop),
+        &(struct render_pool_options){
+            .program = d->instance.render_program,
+            .spool_dir = d->instance.spool,
+            .renderers = (unsigned)opt->renderers,
+            .recycle_jobs = (unsigned)opt->recycle_jobs,
+            .recycle_rss = opt->recycle_rss,
+            .limits = {.source_bytes = opt->source_bytes,
+                       .pixels = opt->source_pixels,
+                       .output_pixels = opt->output_pixels,
+                       .output_bytes = opt->output_bytes,
+                       .frames = opt->source_frames,
+                       .svg_bytes = opt->source_svg ? opt->source_svg_bytes : 0,
+                       .cpu_ms = opt->render_cpu_ms,
+                       .memory_bytes = opt->render_memory},
+            .fonts = opt->render_fonts,
+            .metrics = d->sv.metrics,
+            .log = &d->sv.log,
+        },
+        &d->sv.pool, reterr);
 }
 
 static enum err build_memory(struct daemon *d, struct fault *reterr)
@@ -125,6 +126,7 @@ static enum err build_memory(struct daemon *d, struct fault *reterr)
                                         .pg = &d->sv.pg,
                                         .blob_dir = opt->blob_dir,
                                         .engine_file = d->instance.render_program,
+                                        .svg = opt->source_svg,
                                         .max_age_ms = opt->result_age_ms,
                                         .metrics = d->sv.metrics},
         &d->sv.memory, reterr);

@@ -75,7 +75,8 @@ static enum err take_rows(const msgpack_object *outputs, struct image_rows *ret)
 /* Said of the one that did the work alone, or made of the job's own id. */
 static bool is_its_own(const msgpack_object *key)
 {
-    static const char *const own[] = {"render_ms", "cpu_ms", "peak_rss", "srcset", "picture"};
+    static const char *const own[] = {"render_ms", "cpu_ms", "predicted_ms",
+                                      "peak_rss",  "srcset", "picture"};
 
     for (size_t i = 0; i < COUNT_OF(own); i++) {
         if (mp_is(key, own[i]))

@@ -16,7 +16,8 @@ struct worker_options {
         *ca_file, *metrics_listen;
     uint64_t source_timeout_ms, source_fetches, source_rate, source_stall_ms;
     uint64_t result_age_ms;
-    bool result_memory;
+    uint64_t source_svg_bytes;
+    bool result_memory, source_svg;
     bool smtp_tls;
     uint64_t webhook_timeout_ms;
     uint64_t beat_ms, lease_ms, schedule_grace_ms, drain_ms, retry_base_ms, retry_cap_ms;

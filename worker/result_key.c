@@ -2,10 +2,17 @@
 
 #include <string.h>
 
-/* Stands for the form itself: to be raised when that changes. */
-#define FORM "millrace image result 1"
+#include "worker/image_file.h"
 
-static bool add_value(msgpack_packer *pk, const msgpack_object *o, bool outermost);
+/* Stands for the form itself: to be raised when that changes. */
+#define FORM "millrace image result 2"
+
+struct recipe {
+    msgpack_packer pk;
+    const struct spec_image *spec;
+};
+
+static bool add_value(struct recipe *r, const msgpack_object *o, bool outermost);
 
 static int compare(struct slice a, struct slice b)
 {
@@ -36,61 +43,76 @@ static bool may_change(const msgpack_object *key)
     return mp_is(key, "path") || mp_is(key, "url");
 }
 
-static bool add_map(msgpack_packer *pk, const msgpack_object_map *map, bool outermost)
+/* The same number for the same file, wherever it is laid over something. */
+static bool add_mark(struct recipe *r, const msgpack_object_kv *kv)
 {
-    msgpack_pack_map(pk, map->size);
+    size_t i =
+        mp_is(&kv->key, "source") ? spec_image_mark_find(r->spec, &kv->val) : r->spec->n_marks;
+
+    if (i == r->spec->n_marks)
+        return false;
+    mp_str(&r->pk, "source");
+    msgpack_pack_uint64(&r->pk, i);
+    return true;
+}
+
+static bool add_map(struct recipe *r, const msgpack_object_map *map, bool outermost)
+{
+    msgpack_pack_map(&r->pk, map->size);
     for (const msgpack_object_kv *kv = next_pair(map, NULL); kv != NULL;
          kv = next_pair(map, kv)) {
-        if (outermost && mp_is(&kv->key, "source"))
+        if ((outermost && mp_is(&kv->key, "source")) || add_mark(r, kv))
             continue;
         if (may_change(&kv->key))
             return false;
-        mp_slice(pk, mp_as_slice(&kv->key));
-        if (!add_value(pk, &kv->val, false))
+        mp_slice(&r->pk, mp_as_slice(&kv->key));
+        if (!add_value(r, &kv->val, false))
             return false;
     }
     return true;
 }
 
 /* Nesting is bounded: args have passed mp_check(). */
-static bool add_value(msgpack_packer *pk, const msgpack_object *o, bool outermost)
+static bool add_value(struct recipe *r, const msgpack_object *o, bool outermost)
 {
     if (o->type == MSGPACK_OBJECT_MAP)
-        return add_map(pk, &o->via.map, outermost);
+        return add_map(r, &o->via.map, outermost);
     if (o->type != MSGPACK_OBJECT_ARRAY) {
-        msgpack_pack_object(pk, *o);
+        msgpack_pack_object(&r->pk, *o);
         return true;
     }
-    msgpack_pack_array(pk, o->via.array.size);
+    msgpack_pack_array(&r->pk, o->via.array.size);
     for (uint32_t i = 0; i < o->via.array.size; i++) {
-        if (!add_value(pk, &o->via.array.ptr[i], false))
+        if (!add_value(r, &o->via.array.ptr[i], false))
             return false;
     }
     return true;
 }
 
 bool result_key_recipe(const char *type, const msgpack_object *args,
-                       const uint8_t engine[HASH_LEN], uint8_t ret[HASH_LEN])
+                       const struct spec_image *spec, const uint8_t engine[HASH_LEN],
+                       uint8_t ret[HASH_LEN])
 {
     AUTO(buf_done) struct buf text = {0};
-    msgpack_packer pk;
+    struct recipe r = {.spec = spec};
 
-    mp_packer(&pk, &text);
-    mp_str(&pk, FORM);
-    mp_bin(&pk, slice_of((const char *)engine, HASH_LEN));
-    mp_str(&pk, type);
-    if (!add_value(&pk, args, true) || buf_failed(&text))
+    mp_packer(&r.pk, &text);
+    mp_str(&r.pk, FORM);
+    mp_bin(&r.pk, slice_of((const char *)engine, HASH_LEN));
+    mp_str(&r.pk, type);
+    if (!add_value(&r, args, true) || buf_failed(&text))
         return false;
     hash_sha256(text.data, text.len, ret);
     return true;
 }
 
-void result_key_source(const uint8_t recipe[HASH_LEN], const uint8_t source[HASH_LEN],
-                       uint8_t ret[HASH_LEN])
+void result_key_files(const uint8_t recipe[HASH_LEN], const uint8_t files[][HASH_LEN], size_t n,
+                      uint8_t ret[HASH_LEN])
 {
-    uint8_t both[2 * HASH_LEN];
+    uint8_t all[1 + IMAGE_FILES_MAX][HASH_LEN];
 
-    memcpy(both, recipe, HASH_LEN);
-    memcpy(both + HASH_LEN, source, HASH_LEN);
-    hash_sha256(both, sizeof both, ret);
+    must(n <= IMAGE_FILES_MAX);
+    memcpy(all[0], recipe, HASH_LEN);
+    memcpy(all[1], files, n * HASH_LEN);
+    hash_sha256(all, (1 + n) * HASH_LEN, ret);
 }

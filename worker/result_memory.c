@@ -19,9 +19,13 @@ struct result_visit {
     enum visit_state state;
     bool leads; /* others with its key wait for it */
     bool canceled;
-    uint8_t recipe[HASH_LEN], source[HASH_LEN], key[HASH_LEN];
-    char *path;       /* NULL: the source was hashed by somebody else, and is theirs alone */
-    struct stat seen; /* the source when it was hashed */
+    uint8_t recipe[HASH_LEN], key[HASH_LEN];
+    struct {
+        char *path;       /* NULL: it was hashed by somebody else, and is theirs alone */
+        struct stat seen; /* when it was hashed */
+    } files[IMAGE_FILES_MAX];
+    uint8_t hashes[IMAGE_FILES_MAX][HASH_LEN];
+    size_t n;
     uv_work_t work;
     struct loop_later later;
     enum err err; /* what is told */
@@ -45,7 +49,8 @@ static void visit_free(struct result_visit *v)
     if (v->next != NULL)
         v->next->prev = v->prev;
     buf_done(&v->result);
-    free(v->path);
+    for (size_t i = 0; i < v->n; i++)
+        free(v->files[i].path);
     free(v);
 }
 
@@ -184,7 +189,7 @@ static void look(struct result_visit *v)
 {
     struct result_memory *m = v->m;
 
-    result_key_source(v->recipe, v->source, v->key);
+    result_key_files(v->recipe, v->hashes, v->n, v->key);
     if (leader_of(v) != NULL) {
         v->state = VISIT_WAITING;
         return;
@@ -203,8 +208,16 @@ static void hash_on_thread(uv_work_t *work)
     struct result_visit *v = CONTAINER(work, struct result_visit, work);
     uint64_t bytes;
 
-    v->err = stat(v->path, &v->seen) == 0 ? hash_file(v->path, v->source, &bytes, NULL)
-                                          : ERR_NOT_FOUND;
+    v->err = ERR_OK;
+    for (size_t i = 0; i < v->n && v->err == ERR_OK; i++) {
+        const char *path = v->files[i].path;
+
+        if (path == NULL)
+            continue;
+        v->err = stat(path, &v->files[i].seen) == 0
+                     ? hash_file(path, v->hashes[i], &bytes, NULL)
+                     : ERR_NOT_FOUND;
+    }
 }
 
 static void on_hashed(uv_work_t *work, int status)
@@ -221,28 +234,54 @@ static void on_hashed(uv_work_t *work, int status)
         tell(v, ERR_NOT_FOUND); /* whoever reads it next says what is wrong with it */
 }
 
-static bool is_as_hashed(const struct result_visit *v)
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static bool are_as_hashed(const struct result_visit *v)
 {
     struct stat now;
 
-    return v->path == NULL || (stat(v->path, &now) == 0 && now.st_ino == v->seen.st_ino &&
-                               now.st_dev == v->seen.st_dev && now.st_size == v->seen.st_size &&
-                               now.st_mtim.tv_sec == v->seen.st_mtim.tv_sec &&
-                               now.st_mtim.tv_nsec == v->seen.st_mtim.tv_nsec);
+    for (size_t i = 0; i < v->n; i++) {
+        if (v->files[i].path != NULL &&
+            (stat(v->files[i].path, &now) != 0 || !is_same_file(&now, &v->files[i].seen)))
+            return false;
+    }
+    return true;
 }
 
 /* --- visits ----------------------------------------------------------------------------------- */
 
+static enum err take_files(struct result_visit *v, const struct result_question *q,
+                           bool *ret_hash)
+{
+    *ret_hash = false;
+    for (size_t i = 0; i < q->n_files; i++) {
+        v->n = i + 1;
+        if (q->files[i].sha256 != NULL) {
+            memcpy(v->hashes[i], q->files[i].sha256, HASH_LEN);
+            continue;
+        }
+        *ret_hash = true;
+        v->files[i].path = strdup(q->files[i].path);
+        if (v->files[i].path == NULL)
+            return ERR_NOMEM;
+    }
+    return ERR_OK;
+}
+
 static enum err visit_start(struct result_visit *v, const struct result_question *q)
 {
-    if (q->sha256 != NULL) {
-        memcpy(v->source, q->sha256, sizeof v->source);
+    bool hash = false;
+
+    if (take_files(v, q, &hash) != ERR_OK)
+        return ERR_NOMEM;
+    if (!hash) {
         look(v);
         return ERR_OK;
     }
-    v->path = strdup(q->path);
-    if (v->path == NULL)
-        return ERR_NOMEM;
     if (uv_queue_work(loop_uv(v->m->opt.loop), &v->work, hash_on_thread, on_hashed) != 0)
         return ERR_INTERNAL;
     return ERR_OK;
@@ -256,7 +295,7 @@ enum err result_memory_ask(struct result_memory *m, const struct result_question
 
     if (v == NULL)
         return ERR_NOMEM;
-    if (!result_key_recipe(q->type, q->args, m->engine, v->recipe)) {
+    if (!result_key_recipe(q->type, q->args, q->spec, m->engine, v->recipe)) {
         free(v);
         return ERR_UNSUPPORTED;
     }
@@ -288,7 +327,7 @@ enum err result_memory_keep(struct result_visit *v, struct slice result, result_
 {
     struct result_memory *m = v->m;
 
-    if (!v->leads || !is_as_hashed(v))
+    if (!v->leads || !are_as_hashed(v))
         return ERR_UNSUPPORTED;
     if (!can_ask(m))
         return ERR_UNREACHABLE;
@@ -307,15 +346,18 @@ enum err result_memory_new(const struct result_memory_options *opt, struct resul
                            struct fault *reterr)
 {
     struct result_memory *m = calloc(1, sizeof *m);
+    uint8_t engine[HASH_LEN + 1];
     uint64_t bytes;
 
     if (m == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for the memory of results");
     m->opt = *opt;
-    if (hash_file(opt->engine_file, m->engine, &bytes, reterr) != ERR_OK) {
+    if (hash_file(opt->engine_file, engine, &bytes, reterr) != ERR_OK) {
         free(m);
         return reterr->err;
     }
+    engine[HASH_LEN] = opt->svg;
+    hash_sha256(engine, sizeof engine, m->engine);
     m->hits = count(opt->metrics, "outcome=\"hit\"");
     m->misses = count(opt->metrics, "outcome=\"miss\"");
     m->shared = count(opt->metrics, "outcome=\"shared\"");

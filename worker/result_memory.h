@@ -1,6 +1,6 @@
-/* result_memory: the same source and the same recipe give the stored result, without work.
+/* result_memory: the same files and the same recipe give the stored result, without work.
  *
- *     ask: hash the source --> somebody here is at it --> wait for them --ok--> their result
+ *     ask: hash the files --> somebody here is at it --> wait for them --ok--> their result
  *                          \                                 \--failed--> lead
  *                           \--> look into PostgreSQL --found, files there--> that result
  *                                                     \--not--> lead
@@ -15,6 +15,7 @@
 #include "shared/metrics.h"
 #include "shared/mp.h"
 #include "shared/pg.h"
+#include "worker/image_file.h"
 
 struct result_memory;
 struct result_visit; /* one job's dealings with it */
@@ -24,6 +25,8 @@ struct result_memory_options {
     struct pg *const *pg;    /* where the daemon keeps it: NULL there once it is closed */
     const char *blob_dir;    /* borrowed */
     const char *engine_file; /* the renderer: another one makes other pictures */
+    bool
+        svg; /* and so does one that takes SVG: what it made is not given where none is taken */
     uint64_t max_age_ms;
     struct metrics *metrics;
 };
@@ -35,8 +38,10 @@ void result_memory_free(struct result_memory **m);
 struct result_question {
     const char *type;
     const msgpack_object *args;
-    const char *path;      /* of the source */
-    const uint8_t *sha256; /* of the source; NULL: the file is hashed, on a pool thread */
+    const struct spec_image *spec; /* what the args say */
+    const struct image_file
+        *files; /* the source and the marks; one without a hash is hashed on a pool thread */
+    size_t n_files;
 };
 /* ERR_OK: result (borrowed for the call) is what the job would make. ERR_NOT_FOUND: the caller leads, and
  * settles. ERR_CANCELED. But for NOT_FOUND the visit is over, and must not be touched again. */
@@ -47,7 +52,7 @@ MUST_USE enum err result_memory_ask(struct result_memory *m, const struct result
 /* Before the answer: it comes soon, with ERR_CANCELED. */
 void result_memory_cancel(struct result_visit *v);
 
-/* Stores the result of one that leads, unless its source is not any more what was hashed. */
+/* Stores the result of one that leads, unless a file is not any more what was hashed. */
 typedef void result_kept_fn(void *arg, enum err e);
 MUST_USE enum err result_memory_keep(struct result_visit *v, struct slice result,
                                      result_kept_fn *cb, void *arg);

@@ -19,6 +19,7 @@ struct source_fetch {
     void *arg;
     char path[PATH_MAX];
     char url[HTTP_URL_MAX + 1];
+    char at[SOURCE_AT_MAX + 1];
     int fd;
     struct hash *hash;
     struct source_got got;
@@ -59,7 +60,7 @@ static void end(struct source_fetch *sf, enum err e, const struct fault *why)
     if (e == ERR_OK)
         hash_end(sf->hash, got.sha256);
     else
-        (void)fault_set(&told, e, why->native, "/args/source/url: %.170s", why->text);
+        (void)fault_set(&told, e, why->native, "%s: %.170s", sf->at, why->text);
     dispose(sf, e == ERR_OK);
     cb(arg, e, &got, &told);
 }
@@ -170,9 +171,10 @@ static void on_answer(void *arg, enum err e, const struct http_answer *a,
 static enum err prepare(struct source_fetch *sf, const struct source_order *order,
                         struct fault *reterr)
 {
+    (void)slice_to_cstr(slice_str(order->at), sf->at, sizeof sf->at);
     if (!slice_to_cstr(order->url, sf->url, sizeof sf->url) ||
         !slice_to_cstr(slice_str(order->path), sf->path, sizeof sf->path))
-        return fault_set(reterr, ERR_MALFORMED, 0, "/args/source/url: too long");
+        return fault_set(reterr, ERR_MALFORMED, 0, "%s: too long", sf->at);
     sf->hash = hash_new();
     if (sf->hash == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for a hash");

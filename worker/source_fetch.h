@@ -1,4 +1,4 @@
-/* source_fetch: the source of an image job that is named by a URL, into a file of the spool directory.
+/* source_fetch: a picture that an image job names by a URL, into a file of the spool directory.
  *
  *     ask --2xx--> (streamed to the file) --> got
  *      ^   \--301, 302, 303, 307, 308--> look at the target --+
@@ -16,12 +16,14 @@
 #include "shared/http_client.h"
 
 #define SOURCE_REDIRECTS_MAX 3
+#define SOURCE_AT_MAX        79
 
 struct source_fetch;
 
 struct source_order {
     struct http_client *http;
     struct slice url;
+    const char *at;   /* where the job names it: a JSON pointer, with which faults begin */
     const char *path; /* the file; must not be there */
     uint64_t max_bytes;
     uint32_t timeout_ms; /* all hops together */

@@ -48,47 +48,45 @@ static bool is_allowed(const char *path, const char *roots, below_fn *below)
     return false;
 }
 
-static enum err forbidden(struct fault *reterr)
+static enum err forbidden(const char *at, struct fault *reterr)
 {
-    return fault_set(reterr, ERR_FORBIDDEN, 0,
-                     "/args/source/path: not below one of PATH_ROOTS");
+    return fault_set(reterr, ERR_FORBIDDEN, 0, "%s/path: not below one of PATH_ROOTS", at);
 }
 
 /* Whether a file exists is told only of those that might be named: others could be guessed at. */
-static enum err unresolved(const char *path, const char *roots, int number,
+static enum err unresolved(const char *path, const char *roots, const char *at, int number,
                            struct fault *reterr)
 {
     enum err e = ERR_IO;
 
     if (!is_allowed(path, roots, is_spelled_below))
-        return forbidden(reterr);
+        return forbidden(at, reterr);
     if (number == ENOENT || number == ENOTDIR)
         e = ERR_NOT_FOUND;
     else if (number == EACCES)
         e = ERR_FORBIDDEN;
     else if (number == ELOOP || number == ENAMETOOLONG)
         e = ERR_MALFORMED;
-    return fault_set(reterr, e, number, "/args/source/path: %s", err_errno(number));
+    return fault_set(reterr, e, number, "%s/path: %s", at, err_errno(number));
 }
 
-enum err source_path_resolve(const char *roots, struct slice path, char *ret,
+enum err source_path_resolve(const char *roots, struct slice path, const char *at, char *ret,
                              struct fault *reterr)
 {
     char text[PATH_MAX];
     struct stat st;
 
     if (roots == NULL || roots[0] == '\0')
-        return fault_set(
-            reterr, ERR_FORBIDDEN, 0,
-            "/args/source/path: sources by path are switched off (PATH_ROOTS is not set)");
+        return fault_set(reterr, ERR_FORBIDDEN, 0,
+                         "%s/path: files by path are switched off (PATH_ROOTS is not set)", at);
     if (!slice_to_cstr(path, text, sizeof text) || text[0] != '/')
         return fault_set(reterr, ERR_MALFORMED, 0,
-                         "/args/source/path: must be an absolute path without NUL");
+                         "%s/path: must be an absolute path without NUL", at);
     if (realpath(text, ret) == NULL)
-        return unresolved(text, roots, errno, reterr);
+        return unresolved(text, roots, at, errno, reterr);
     if (!is_allowed(ret, roots, is_below))
-        return forbidden(reterr);
+        return forbidden(at, reterr);
     if (stat(ret, &st) != 0 || !S_ISREG(st.st_mode))
-        return fault_set(reterr, ERR_MALFORMED, 0, "/args/source/path: not a regular file");
+        return fault_set(reterr, ERR_MALFORMED, 0, "%s/path: not a regular file", at);
     return ERR_OK;
 }

@@ -69,56 +69,6 @@ enum err image_source_take(void *out, const msgpack_object *v, const struct plac
     return e;
 }
 
-/* --- the pictures of watermarks --------------------------------------------------------------- */
-
-static bool same_source(const struct image_source *a, const struct image_source *b)
-{
-    if (a->kind != b->kind)
-        return false;
-    if (a->kind == IMAGE_SOURCE_UPLOAD)
-        return memcmp(&a->upload, &b->upload, sizeof a->upload) == 0;
-    return slice_eq(a->text, b->text);
-}
-
-/* Each source once, however often it is laid over something. */
-static bool add_mark(struct spec_image *image, struct image_watermark *w)
-{
-    size_t i = 0;
-
-    while (i < image->n_marks && !same_source(&image->marks[i], &w->source))
-        i++;
-    if (i == SPEC_IMAGE_MARKS_MAX)
-        return false;
-    image->marks[i] = w->source;
-    if (i == image->n_marks)
-        image->n_marks++;
-    w->mark = i;
-    return true;
-}
-
-static enum err gather_marks(struct spec_image *image, const struct place *root,
-                             struct spec_fault *ret)
-{
-    struct place outputs = place_key(root, SLICE_LIT("outputs"));
-
-    for (size_t i = 0; i < image->n_outputs; i++) {
-        struct image_output *o = &image->outputs[i];
-        struct place output = place_index(&outputs, i);
-        struct place ops = place_key(&output, SLICE_LIT("ops"));
-
-        for (size_t k = 0; k < o->n_ops; k++) {
-            struct place op = place_index(&ops, k);
-
-            if (o->ops[k].kind == IMAGE_OP_WATERMARK &&
-                !add_mark(image, &o->ops[k].u.watermark))
-                return walk_fault(&op, ret,
-                                  "is one too many: watermarks may come from %d files",
-                                  SPEC_IMAGE_MARKS_MAX);
-        }
-    }
-    return ERR_OK;
-}
-
 /* --- the whole ------------------------------------------------------------------------------- */
 
 static enum err take_animated(void *out, const msgpack_object *v, const struct place *at,
@@ -243,7 +193,7 @@ enum err spec_image_parse(const msgpack_object *args, const char *at, struct spe
     e = image_fields_take(args, IMAGE_FIELDS(fields), ret, &root, reterr);
     if (e == ERR_OK && ret->n_outputs == 0)
         return walk_fault(&outputs, reterr, "is required");
-    return e == ERR_OK ? gather_marks(ret, &root, reterr) : e;
+    return e == ERR_OK ? image_marks_gather(ret, &root, reterr) : e;
 }
 
 enum err spec_image_info_parse(const msgpack_object *args, const char *at,

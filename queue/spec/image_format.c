@@ -11,6 +11,7 @@ static const struct {
     [IMAGE_GIF] = {"gif", "image/gif", "gif", true, true, true},
     [IMAGE_TIFF] = {"tiff", "image/tiff", "tif", true, true, false},
     [IMAGE_HEIF] = {"heif", "image/heif", "heif", false, true, false},
+    [IMAGE_SVG] = {"svg", "image/svg+xml", "svg", false, true, false},
 };
 
 const char *image_format_name(enum image_format f)

@@ -35,5 +35,8 @@ enum err image_outputs_take(void *out, const msgpack_object *v, const struct pla
 /* "source": {"upload"} or {"url"} or {"path"}; out is a struct image_source. */
 enum err image_source_take(void *out, const msgpack_object *v, const struct place *at,
                            struct spec_fault *ret);
+/* Numbers the files of the watermarks; after the outputs. root: of the args. */
+MUST_USE enum err image_marks_gather(struct spec_image *image, const struct place *root,
+                                     struct spec_fault *ret);
 
 #endif

@@ -6,6 +6,8 @@
 
 #define MAX_PIXELS 100000000u
 
+static const struct probe_limits limits = {.pixels = MAX_PIXELS};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check_verdict(enum err e, const struct probe *p, const struct fault *why)
@@ -21,14 +23,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct slice file = slice_of(data, len);
     struct probe whole = {0}, again = {0};
     struct fault why = {0};
-    enum err e = probe_bytes(file, MAX_PIXELS, &whole, &why);
+    enum err e = probe_bytes(file, &limits, &whole, &why);
 
     check_verdict(e, &whole, &why);
-    must(probe_bytes(file, MAX_PIXELS, &again, NULL) == e && again.width == whole.width);
+    must(probe_bytes(file, &limits, &again, NULL) == e && again.width == whole.width);
     if (len > 0) {
         struct probe cut = {0};
         struct fault cut_why = {0};
-        enum err cut_e = probe_bytes(slice_of(data, len - 1), MAX_PIXELS, &cut, &cut_why);
+        enum err cut_e = probe_bytes(slice_of(data, len - 1), &limits, &cut, &cut_why);
 
         check_verdict(cut_e, &cut, &cut_why);
         must(cut_e != ERR_OK || e != ERR_OK ||

@@ -146,10 +146,10 @@ def test_a_watermark_comes_from_an_upload(stack):
     assert vips("getpoint", path, 40, 15).split() == ["100", "100", "100"]
     op["watermark"]["source"] = {"upload": "019a0b5c-7000-7000-8000-00000000002a"}
     job = run(stack, upload, {"name": "a", "ops": [op]})
-    assert job["error"] == "NOT_FOUND" and job["error_text"].startswith("watermark: source/upload")
+    assert job["error"] == "NOT_FOUND" and job["error_text"].startswith("/args/outputs/0/ops/0/watermark/source/upload: ")
     op["watermark"]["source"] = {"upload": stack.client.upload(b"no picture at all")}
     job = run(stack, upload, {"name": "a", "ops": [op]})
-    assert job["error"] == "UNSUPPORTED" and job["error_text"].startswith("watermark: ")
+    assert job["error"] == "UNSUPPORTED" and job["error_text"].startswith("/args/outputs/0/ops/0/watermark/source: ")
     assert not stack.client.files("spool")
 
 

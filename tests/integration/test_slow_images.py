@@ -29,6 +29,7 @@ def test_quick_images_pass_slow_ones(stack, picture):
     for _ in range(3):
         job = c.ended(quick(stack, quick_source))
         assert job["state"] == "succeeded", job
+        assert job["result"]["predicted_ms"] < 200
     states = [c.job(h)["state"] for h in hogs]
     assert set(states) <= {"running", "queued"} and "running" in states
     for h in hogs:

@@ -76,13 +76,17 @@ static UNUSED_OK void never_slow(void *arg, uint64_t us)
 
 static UNUSED_OK const struct work_events no_events = {.on_progress = no_progress,
                                                        .on_slow = never_slow};
+#define SVG_BYTES 65536
 
 /* json: the args. The source is what stands in in/source. */
 static UNUSED_OK enum err run_order(const char *json, struct wire_report *ret)
 {
     struct buf args = {0};
-    struct wire_order order = {
-        .id = 7, .pixels = 100000000, .output_pixels = 100000000, .frames = 500};
+    struct wire_order order = {.id = 7,
+                               .pixels = 100000000,
+                               .output_pixels = 100000000,
+                               .frames = 500,
+                               .svg_bytes = SVG_BYTES};
 
     json_pack(json, &args);
     order.args = buf_slice(&args);
@@ -309,7 +313,7 @@ static UNUSED_OK bool start_vips(const char *program)
         return false;
     vips_concurrency_set(1);
     vips_cache_set_max(0);
-    decode_allow_list();
+    decode_allow_list(true);
     self_open();
     return true;
 }

@@ -123,6 +123,7 @@ static void watermarks_reach_the_renderer_and_leave_it(void **state)
     assert_int_equal(
         ask(r, &d, &(struct asked){ARGS("{'name': 'a', 'ops': [" MARK "]}"), {mark}, 1}, &why),
         ERR_NOT_FOUND);
+    assert_non_null(strstr(d.why.text, "/args/outputs/0/ops/0/watermark/source: "));
     expect(r, &d, &(struct asked){ARGS("{'name': 'a'}"), {NULL}, 0});
     drop(&d);
 }
@@ -150,6 +151,72 @@ static void text_is_drawn_in_the_sandbox(void **state)
         assert_true(bytes != without.outputs[0].bytes);
         drop(&without);
     }
+}
+
+#define SVG(inside) \
+    "<svg xmlns='http://www.w3.org/2000/svg' width='60' height='40'>" inside "</svg>"
+#define PIXEL                                                                            \
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4" \
+    "z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC"
+
+/* How many bytes the picture has that is made of it. */
+static uint64_t draw(struct rig *r, const char *svg)
+{
+    struct ended d;
+    uint64_t bytes;
+
+    put_file(r->source, slice_str(svg));
+    expect(r, &d, &(struct asked){ARGS("{'name': 'a', 'format': 'png'}"), {NULL}, 0});
+    bytes = d.outputs[0].bytes;
+    drop(&d);
+    return bytes;
+}
+
+/* Letters, pictures inside, filters; and of a file beside it there is nothing to be seen. */
+static void svg_is_drawn_in_the_sandbox(void **state)
+{
+    struct rig *r = *state;
+    char reach[256];
+    uint64_t empty;
+
+    rig_open(r, (struct render_pool_options){.limits = {.svg_bytes = 65536}});
+    empty = draw(r, SVG(""));
+    assert_true(draw(r, SVG("<rect width='9' height='9' fill='red'/>")) > empty);
+    assert_true(draw(r, SVG("<image width='9' height='9' href='" PIXEL "'/>")) > empty);
+    assert_true(draw(r, SVG("<filter id='f'><feGaussianBlur stdDeviation='3'/></filter><circle "
+                            "r='9' filter='url(#f)'/>")) > empty);
+    if (access("/usr/share/fonts/truetype", R_OK) == 0)
+        assert_true(draw(r, SVG("<text y='20' font-size='20'>Gr\u00fc\u00dfe</text>")) > empty);
+    (void)snprintf(reach, sizeof reach, SVG("<image width='9' height='9' href='file://%s/p'/>"),
+                   r->dir);
+    (void)snprintf(r->source, sizeof r->source, "%s/p", r->dir);
+    put_png(r->source, 9, 9);
+    (void)snprintf(r->source, sizeof r->source, "%s/source", r->dir);
+    assert_int_equal(draw(r, reach), empty);
+    assert_int_equal(count_of(r, "millrace_renderer_deaths_total", "cause=\"crash\""), 0);
+}
+
+static void svg_is_refused_where_nobody_allows_it(void **state)
+{
+    struct rig *r = *state;
+
+    put_file(r->source, SLICE_LIT(SVG("")));
+    rig_open(r, (struct render_pool_options){0});
+    expect_order(r, "[{'name': 'a'}]", TIMEOUT, ERR_UNSUPPORTED, "(SOURCE_SVG is off)");
+}
+
+static void an_svg_that_takes_for_ever_is_ended(void **state)
+{
+    struct rig *r = *state;
+
+    put_file(r->source,
+             SLICE_LIT(SVG("<filter id='f'><feTurbulence numOctaves='1000000000' "
+                           "baseFrequency='0.05'/><feMorphology operator='dilate' "
+                           "radius='5000'/></filter><rect filter='url(#f)' width='60' "
+                           "height='40'/>")));
+    rig_open(r, (struct render_pool_options){.limits = {.svg_bytes = 65536, .cpu_ms = 1000}});
+    expect_order(r, "[{'name': 'a', 'ops': [{'resize': {'width': 9000}}]}]", TIMEOUT,
+                 ERR_TOO_BIG, "RENDER_CPU");
 }
 
 /* A font that nobody else has: DejaVu's monospaced one by another name. */
@@ -282,6 +349,9 @@ int main(void)
         TEST(every_operation_runs_in_the_sandbox),
         TEST(watermarks_reach_the_renderer_and_leave_it),
         TEST(text_is_drawn_in_the_sandbox),
+        TEST(svg_is_drawn_in_the_sandbox),
+        TEST(svg_is_refused_where_nobody_allows_it),
+        TEST(an_svg_that_takes_for_ever_is_ended),
         TEST(an_operator_s_fonts_are_found),
         TEST(a_source_is_described),
         TEST(an_output_over_its_bytes_is_refused),

@@ -111,7 +111,7 @@ static void a_broken_watermark_is_told_as_such(void **state)
     assert_int_equal(
         render(b, "[{'name': 'a', 'ops': [{'watermark': {'source': {'path': 'm'}}}]}]", &r),
         ERR_MALFORMED);
-    assert_non_null(strstr(r.text, "watermark: broken gif"));
+    assert_non_null(strstr(r.text, "/args/outputs/0/ops/0/watermark/source: broken gif"));
     bytes_free(b);
     g_object_unref(im);
 }

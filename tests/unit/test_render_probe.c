@@ -27,6 +27,8 @@
 #define ISPE "\0\0\0\x14ispe\0\0\0\0\0\0\0\x10\0\0\0\x09"
 #define META "\0\0\0\x30meta\0\0\0\0\0\0\0\x24iprp\0\0\0\x1cipco" ISPE
 
+static const struct probe_limits limits = {.pixels = MAX_PIXELS, .svg_bytes = 4096};
+
 static const struct {
     struct slice in;
     enum err want;
@@ -109,7 +111,9 @@ static const struct {
     /* Strangers are named. */
     {B("II*\0\x08\0\0\0"), ERR_MALFORMED, "broken tiff: a directory lies outside"},
     {B("%PDF-1.7"), ERR_UNSUPPORTED, "PDF"},
-    {B("<svg xmlns="), ERR_UNSUPPORTED, "SVG"},
+    {B("<svg xmlns="), ERR_UNSUPPORTED, "begins with 3c 73 76 67"},
+    {B("<?xml version='1.0'?><html/>"), ERR_UNSUPPORTED, "XML"},
+    {B("\xff\xfe<\0s\0v\0g\0"), ERR_UNSUPPORTED, "UTF-16"},
     {B("\0\0\0\x18"
        "ftypheic\0\0\0\0mif1heic"),
      ERR_MALFORMED, "broken heif: it holds no picture"},
@@ -138,7 +142,7 @@ static void each_file_is_judged_by_its_bytes(void **state)
         assert_non_null(copy);
         memcpy(copy, files[i].in.ptr, files[i].in.len);
         copy = realloc(copy, files[i].in.len > 0 ? files[i].in.len : 1);
-        e = probe_bytes(slice_of(copy, files[i].in.len), MAX_PIXELS, &p, &why);
+        e = probe_bytes(slice_of(copy, files[i].in.len), &limits, &p, &why);
         free(copy);
         if (e != files[i].want || (e != ERR_OK && strstr(why.text, files[i].text) == NULL))
             fail_msg("row %zu: %s, \"%s\" and not \"%s\"", i, err_name(e), why.text,
@@ -163,7 +167,7 @@ static void no_prefix_of_a_png_or_webp_passes(void **state)
         for (size_t n = 0; n < whole[i].len; n++) {
             struct probe p;
 
-            assert_int_not_equal(probe_bytes(slice_of(whole[i].ptr, n), MAX_PIXELS, &p, NULL),
+            assert_int_not_equal(probe_bytes(slice_of(whole[i].ptr, n), &limits, &p, NULL),
                                  ERR_OK);
         }
     }

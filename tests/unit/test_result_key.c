@@ -14,19 +14,24 @@
 
 static const uint8_t engine[HASH_LEN] = {1};
 
-/* Gives false for what is not remembered. */
+/* Gives false for what is not remembered. What is no spec has no watermarks. */
 static bool key_of(const char *type, const char *json, uint8_t ret[HASH_LEN])
 {
     const struct mp_limits limits = MP_LIMITS_DEFAULT;
     struct buf packed = {0};
     msgpack_object args;
+    struct spec_image *spec = malloc(sizeof *spec);
     msgpack_zone zone;
     bool known;
 
+    assert_non_null(spec);
     assert_true(msgpack_zone_init(&zone, 1024));
     assert_int_equal(json_to_msgpack(slice_str(json), 16, &packed, NULL), ERR_OK);
     assert_int_equal(mp_parse(buf_slice(&packed), &limits, &zone, &args, NULL), ERR_OK);
-    known = result_key_recipe(type, &args, engine, ret);
+    if (spec_image_parse(&args, "/args", spec, NULL) != ERR_OK)
+        spec->n_marks = 0;
+    known = result_key_recipe(type, &args, spec, engine, ret);
+    free(spec);
     msgpack_zone_destroy(&zone);
     buf_done(&packed);
     return known;
@@ -83,17 +88,54 @@ static void an_option_that_names_a_place_makes_a_job_that_is_not_remembered(void
     assert_true(key_of("image", "{\"source\":1,\"o\":{\"source\":{\"upload\":\"b\"}}}", key));
 }
 
-static void the_source_counts(void **state)
+#define LAID(a, b, c)                                                                        \
+    "{\"source\":{\"path\":\"/s\"},\"outputs\":[{\"name\":\"n\",\"ops\":[" MARK(a) "," MARK( \
+        b) "," MARK(c) "]}]}"
+#define MARK(source) "{\"watermark\":{\"source\":{" source "},\"opacity\":0.5}}"
+#define URL_A        "\"url\":\"http://a/\""
+#define URL_B        "\"url\":\"http://b/\""
+#define PATH_A       "\"path\":\"/a\""
+#define UPLOAD_A     "\"upload\":\"019a0b5c-7000-7000-8000-00000000002a\""
+
+/* Whichever file is laid where counts, and not how it is named: its bytes are a hash of their own. */
+static void watermarks_count_by_their_place_in_the_list_of_files(void **state)
 {
-    const uint8_t recipe[HASH_LEN] = {7}, a[HASH_LEN] = {1}, b[HASH_LEN] = {2};
-    uint8_t ka[HASH_LEN], kb[HASH_LEN];
+    static const struct {
+        const char *json;
+        bool same;
+    } table[] = {
+        {LAID(PATH_A, URL_B, PATH_A), true},   {LAID(UPLOAD_A, URL_A, UPLOAD_A), true},
+        {LAID(URL_A, URL_B, URL_B), false},    {LAID(URL_A, URL_A, URL_B), false},
+        {LAID(URL_A, URL_B, UPLOAD_A), false}, {LAID(URL_A, URL_A, URL_A), false},
+    };
+    uint8_t base[HASH_LEN], key[HASH_LEN];
 
     (void)state;
-    result_key_source(recipe, a, ka);
-    result_key_source(recipe, b, kb);
-    assert_memory_not_equal(ka, kb, sizeof ka);
-    result_key_source(recipe, a, kb);
-    assert_memory_equal(ka, kb, sizeof ka);
+    assert_true(key_of("image", LAID(URL_A, URL_B, URL_A), base));
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        assert_true(key_of("image", table[i].json, key));
+        if ((memcmp(key, base, sizeof key) == 0) != table[i].same)
+            fail_msg("%s", table[i].json);
+    }
+}
+
+static void every_file_counts(void **state)
+{
+    const uint8_t recipe[HASH_LEN] = {7};
+    const uint8_t ab[2][HASH_LEN] = {{1}, {2}}, ac[2][HASH_LEN] = {{1}, {3}},
+                  ba[2][HASH_LEN] = {{2}, {1}};
+    uint8_t base[HASH_LEN], key[HASH_LEN];
+
+    (void)state;
+    result_key_files(recipe, ab, 2, base);
+    result_key_files(recipe, ac, 2, key);
+    assert_memory_not_equal(key, base, sizeof key);
+    result_key_files(recipe, ba, 2, key);
+    assert_memory_not_equal(key, base, sizeof key);
+    result_key_files(recipe, ab, 1, key);
+    assert_memory_not_equal(key, base, sizeof key);
+    result_key_files(recipe, ac, 1, base);
+    assert_memory_equal(key, base, sizeof key);
 }
 
 #define SHA "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -171,7 +213,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_tell_recipes_apart_and_nothing_else),
         cmocka_unit_test(an_option_that_names_a_place_makes_a_job_that_is_not_remembered),
-        cmocka_unit_test(the_source_counts),
+        cmocka_unit_test(watermarks_count_by_their_place_in_the_list_of_files),
+        cmocka_unit_test(every_file_counts),
         cmocka_unit_test(a_stored_result_is_told_without_what_it_cost),
         cmocka_unit_test(a_stored_result_that_makes_no_sense_is_a_fault),
     };

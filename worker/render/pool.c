@@ -221,6 +221,7 @@ static void take_options(struct render_pool *p, const struct render_pool_options
     p->limits.output_pixels = or_default(o->limits.output_pixels, 100000000);
     p->limits.output_bytes = or_default(o->limits.output_bytes, 128ull << 20);
     p->limits.frames = or_default(o->limits.frames, 500);
+    p->limits.svg_bytes = o->limits.svg_bytes;
     p->limits.cpu_ms = or_default(o->limits.cpu_ms, 120000);
     p->limits.memory_bytes = or_default(o->limits.memory_bytes, 2ull << 30);
     p->log = o->log;

@@ -41,6 +41,7 @@ struct render_limits {
     uint64_t output_bytes;  /* per output; default 128 MiB */
     uint64_t frames;        /* of a source that moves, in an output that does; default 500 */
     uint64_t cpu_ms;        /* processor time of an order; default 120,000 */
+    uint64_t svg_bytes;     /* of a source, or a mark, that is SVG; 0: none is taken */
     uint64_t memory_bytes;  /* RLIMIT_AS of the child; default 2 GiB */
 };
 struct render_pool_options {

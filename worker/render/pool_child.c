@@ -281,9 +281,9 @@ static void fill_env(char *env[8])
 enum err pool_child_start(struct pool_child *c, const struct pool_child_options *opt,
                           struct fault *reterr)
 {
-    char memory[24];
+    char memory[24], svg[] = "svg";
     char *args[] = {(char *)(uintptr_t)opt->program, memory, (char *)(uintptr_t)opt->fonts,
-                    NULL};
+                    opt->svg ? svg : NULL, NULL};
     char *env[8];
     uv_stdio_container_t stdio[] = {
         {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE,

@@ -33,6 +33,7 @@ struct pool_child_options {
     const char *program;
     const char *dir;   /* working directory */
     const char *fonts; /* a directory to read fonts from, or "" */
+    bool svg;          /* it may be given SVG */
     uint64_t memory_bytes;
 };
 

@@ -247,6 +247,7 @@ static bool begins_as(const uint8_t *b, size_t n, enum image_format f)
     case IMAGE_TIFF:
         return n >= 4 && (memcmp(b, "II*\0", 4) == 0 || memcmp(b, "MM\0*", 4) == 0);
     case IMAGE_HEIF:
+    case IMAGE_SVG:
         break;
     }
     return false;

@@ -333,6 +333,7 @@ static void send_order(struct renderer *r)
                            .cpu_ms = p->limits.cpu_ms,
                            .slow_us = t->slow ? 0 : p->slow_us,
                            .wide = t->wide,
+                           .svg_bytes = p->limits.svg_bytes,
                            .args = buf_slice(&t->args)};
     struct buf frame = {0};
     struct fault why;
@@ -341,6 +342,17 @@ static void send_order(struct renderer *r)
     if (pool_child_send(r->child, &frame) != ERR_OK)
         refuse_order(r, fault_set(&why, ERR_NOMEM, 0, "no memory for an order"), &why);
     buf_done(&frame);
+}
+
+/* i: which file of the order. */
+static void refuse_file(struct renderer *r, size_t i, const struct fault *why)
+{
+    struct fault named = *why;
+
+    if (i > 0)
+        (void)fault_set(&named, why->err, why->native, "%s: %s",
+                        must_ticket(r)->marks_at[i - 1], why->text);
+    refuse_order(r, named.err, &named);
 }
 
 static void put_files(struct renderer *r);
@@ -394,7 +406,7 @@ static void put_files(struct renderer *r)
         if (copy_to != NULL)
             copy_file(r, from, copy_to);
         else if (e != ERR_OK)
-            refuse_order(r, e, &why);
+            refuse_file(r, i, &why);
         free(copy_to);
         if (e != ERR_OK)
             return;
@@ -474,6 +486,7 @@ static enum err start_child(struct renderer *r, struct fault *reterr)
         &(struct pool_child_options){.program = p->program,
                                      .dir = r->dir,
                                      .fonts = p->fonts,
+                                     .svg = p->limits.svg_bytes > 0,
                                      .memory_bytes = p->limits.memory_bytes},
         reterr);
 }

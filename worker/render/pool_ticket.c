@@ -72,6 +72,8 @@ static enum err copy_wants(struct render_ticket *t, const struct spec_image *spe
     if (spec->n_marks != t->n_marks)
         return fault_set(reterr, ERR_MALFORMED, 0, "%zu files for %zu watermarks", t->n_marks,
                          spec->n_marks);
+    for (size_t i = 0; i < spec->n_marks; i++)
+        spec_image_mark_pointer(spec, i, t->marks_at[i]);
     t->wants = calloc(spec->n_outputs + 1, sizeof *t->wants);
     if (t->wants == NULL)
         return fault_set(reterr, ERR_NOMEM, 0, "no memory for %zu outputs", spec->n_outputs);

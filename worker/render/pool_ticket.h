@@ -26,6 +26,7 @@ struct render_ticket {
     uint32_t attempt, timeout_ms;
     char *source;
     char *marks[SPEC_IMAGE_MARKS_MAX];
+    char marks_at[SPEC_IMAGE_MARKS_MAX][SPEC_IMAGE_POINTER_MAX]; /* where the args name them */
     size_t n_marks;
     struct buf args;
     struct ticket_want *wants;

@@ -10,7 +10,7 @@
 static bool speaks_of_memory(const char *tail)
 {
     static const char *const words[] = {"failed to allocate", "out of memory", "bad_alloc",
-                                        "annot allocate memory"};
+                                        "annot allocate memory", "memory allocation of"};
 
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strcasestr(tail, words[i]) != NULL)
@@ -27,6 +27,12 @@ static bool is_out_of_memory(const struct pool_child_end *end, uint64_t limit)
     if (limit == 0 || peak == 0 || peak > limit)
         return false;
     return peak >= limit - limit / 8 || speaks_of_memory(end->tail);
+}
+
+/* Of librsvg, which is written in Rust: an assertion about what it read. Another attempt would end the same. */
+static bool is_panic(const struct pool_child_end *end)
+{
+    return end->signal == SIGABRT && strstr(end->tail, "panicked at") != NULL;
 }
 
 static enum err died_of_signal(const struct pool_child_end *end, struct fault *ret)
@@ -52,6 +58,10 @@ enum err pool_verdict(const struct pool_child_end *end, uint64_t memory_limit,
         return fault_set(ret, ERR_CRASHED, end->signal,
                          "the renderer ran out of memory (limit %llu MiB, peak %llu MiB)",
                          MIB(memory_limit), MIB(end->crash->peak_vm));
+    if (is_panic(end))
+        return fault_set(ret, ERR_MALFORMED, SIGABRT,
+                         "the image library gave up on the source: %.140s",
+                         strstr(end->tail, "panicked at"));
     if (end->signal == SIGXCPU)
         return fault_set(ret, ERR_TOO_BIG, SIGXCPU,
                          "the order takes more processor time than it may (RENDER_CPU)");

@@ -4,8 +4,8 @@
 
 #include "worker/render/pool_child.h"
 
-/* Gives ERR_CRASHED, or ERR_TOO_BIG where the limit of processor time ended it; native is the signal, or 0 for an exit. memory_limit: of its address
- * space, 0: none. */
+/* Gives ERR_CRASHED, or ERR_TOO_BIG where the limit of processor time ended it, or ERR_MALFORMED where a library
+ * panicked; native is the signal, or 0 for an exit. memory_limit: of its address space, 0: none. */
 enum err pool_verdict(const struct pool_child_end *end, uint64_t memory_limit,
                       struct fault *ret);
 

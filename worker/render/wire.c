@@ -72,7 +72,7 @@ void wire_add_hello(struct buf *out, const struct wire_hello *m)
 void wire_add_order(struct buf *out, const struct wire_order *m)
 {
     msgpack_packer pk;
-    size_t at = frame_begin(out, &pk, "order", 9);
+    size_t at = frame_begin(out, &pk, "order", 10);
 
     field_uint(&pk, "id", m->id);
     field_uint(&pk, "pixels", m->pixels);
@@ -82,6 +82,7 @@ void wire_add_order(struct buf *out, const struct wire_order *m)
     field_uint(&pk, "cpu_ms", m->cpu_ms);
     field_uint(&pk, "slow_us", m->slow_us);
     field_uint(&pk, "wide", m->wide);
+    field_uint(&pk, "svg_bytes", m->svg_bytes);
     mp_str(&pk, "args");
     mp_bin(&pk, m->args);
     frame_end(out, at);
@@ -282,6 +283,7 @@ static bool read_order(const msgpack_object *map, struct wire_msg *ret)
            get_uint(map, "output_bytes", UINT64_MAX, &m->output_bytes) &&
            get_uint(map, "frames", UINT64_MAX, &m->frames) &&
            get_uint(map, "cpu_ms", UINT64_MAX, &m->cpu_ms) &&
+           get_uint(map, "svg_bytes", UINT64_MAX, &m->svg_bytes) &&
            get_uint(map, "slow_us", UINT64_MAX, &m->slow_us) && get_bool(map, "wide", &m->wide);
 }
 

@@ -31,7 +31,8 @@ struct wire_hello {
 };
 struct wire_order {
     uint64_t id;
-    uint64_t pixels, output_pixels, output_bytes, frames, cpu_ms; /* limits (pool.h) */
+    uint64_t pixels, output_pixels, output_bytes, frames, cpu_ms,
+        svg_bytes;     /* limits (pool.h) */
     uint64_t slow_us;  /* from this predicted cost on (child/cost.h) it is slow; 0: never */
     bool wide;         /* it is to be done even if it is */
     struct slice args; /* encoded; borrowed from the body */

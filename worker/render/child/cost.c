@@ -17,7 +17,7 @@ static double area(struct plan_size s)
 
 static const double decoders[IMAGE_FORMATS] = {
     [IMAGE_JPEG] = 4, [IMAGE_PNG] = 10,  [IMAGE_WEBP] = 12, [IMAGE_GIF] = 13,
-    [IMAGE_TIFF] = 9, [IMAGE_AVIF] = 26, [IMAGE_HEIF] = 26};
+    [IMAGE_TIFF] = 9, [IMAGE_AVIF] = 26, [IMAGE_HEIF] = 26, [IMAGE_SVG] = 100};
 
 static double decode_ns(const struct cost_source *s)
 {
@@ -93,6 +93,8 @@ static double encoder_ns(const struct image_coding *c, enum image_format f)
         return by_effort(&gif, effort_or(c, 4));
     case IMAGE_TIFF:
         return tiff_ns(c);
+    case IMAGE_SVG:
+        break; /* is not written */
     }
     return 0;
 }

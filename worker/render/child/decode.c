@@ -1,14 +1,15 @@
 #include "worker/render/child/decode.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "worker/render/child/icc.h"
 #include "worker/render/child/vfault.h"
 
-/* Whatever else the library was built with (ImageMagick, PDF, SVG, ...) can no longer be
+/* Whatever else the library was built with (ImageMagick, PDF, ...) can no longer be
  * called. */
-void decode_allow_list(void)
+void decode_allow_list(bool svg)
 {
     static const char *const ours[] = {
         "VipsForeignLoadJpeg",  "VipsForeignLoadPng",  "VipsForeignLoadWebp",
@@ -18,6 +19,8 @@ void decode_allow_list(void)
     vips_operation_block_set("VipsForeignLoad", TRUE);
     for (size_t i = 0; i < COUNT_OF(ours); i++)
         vips_operation_block_set(ours[i], FALSE);
+    if (svg)
+        vips_operation_block_set("VipsForeignLoadSvg", FALSE);
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -25,18 +28,18 @@ void decode_allow_list(void)
 #define COMMON "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR
 
 /* n: pages from there on; -1: all. */
-struct pages {
+struct part {
     int page, n;
 };
 
-/* Only a JPEG is shrunk, by whole factors; only a WebP is scaled. */
+/* Only a JPEG is shrunk, by whole factors; a WebP may be scaled down, and an SVG to any size. */
 struct reduce {
     int shrink;
     double scale;
 };
 static const struct reduce whole = {1, 1};
 
-static int load(VipsSource *src, enum image_format f, struct reduce by, struct pages p,
+static int load(VipsSource *src, enum image_format f, struct reduce by, struct part p,
                 VipsImage **ret)
 {
     switch (f) {
@@ -54,11 +57,25 @@ static int load(VipsSource *src, enum image_format f, struct reduce by, struct p
         return vips_heifload_source(src, ret, COMMON, "page", p.page, NULL);
     case IMAGE_TIFF:
         return vips_tiffload_source(src, ret, COMMON, "page", p.page, NULL);
+    case IMAGE_SVG:
+        return vips_svgload_source(src, ret, COMMON, "scale", by.scale, NULL);
     }
     return -1;
 }
 
-static enum err open_image(const struct decode *d, struct reduce by, struct pages p,
+/* Without a size, it has that of what it shows; and where that is nothing, none. */
+static enum err svg_fault(struct fault *reterr)
+{
+    bool empty = strstr(vips_error_buffer(), "bad dimensions") != NULL ||
+                 strstr(vips_error_buffer(), "zero-sized image") != NULL;
+    enum err e = vfault_take(reterr, ERR_MALFORMED, "decode");
+
+    return empty ? fault_set(reterr, ERR_MALFORMED, 0,
+                             "broken svg: it has no size, or none that could be drawn")
+                 : e;
+}
+
+static enum err open_image(const struct decode *d, struct reduce by, struct part p,
                            VipsImage **ret, struct fault *reterr)
 {
     VipsSource *src = vips_source_new_from_memory(d->file.ptr, d->file.len);
@@ -69,7 +86,8 @@ static enum err open_image(const struct decode *d, struct reduce by, struct page
     rc = load(src, d->format, by, p, ret);
     g_object_unref(src);
     if (rc != 0)
-        return vfault_take(reterr, ERR_MALFORMED, "decode");
+        return d->format == IMAGE_SVG ? svg_fault(reterr)
+                                      : vfault_take(reterr, ERR_MALFORMED, "decode");
     return ERR_OK;
 }
 
@@ -90,7 +108,7 @@ static void read_header(struct decode *d)
 /* A file that has no such page is refused by its first, which all have. */
 static enum err open_page(struct decode *d, uint32_t page, struct fault *reterr)
 {
-    enum err e = open_image(d, whole, (struct pages){0, 1}, &d->header, reterr);
+    enum err e = open_image(d, whole, (struct part){0, 1}, &d->header, reterr);
 
     if (e != ERR_OK)
         return e;
@@ -102,24 +120,24 @@ static enum err open_page(struct decode *d, uint32_t page, struct fault *reterr)
         return ERR_OK;
     vimage_drop(&d->header);
     d->page = (int)page;
-    e = open_image(d, whole, (struct pages){d->page, 1}, &d->header, reterr);
+    e = open_image(d, whole, (struct part){d->page, 1}, &d->header, reterr);
     if (e == ERR_OK)
         read_header(d);
     return e;
 }
 
-enum err decode_open(struct slice file, uint32_t page, uint64_t max_pixels, struct decode *ret,
-                     struct fault *reterr)
+enum err decode_open(struct slice file, uint32_t page, const struct probe_limits *limits,
+                     struct decode *ret, struct fault *reterr)
 {
     struct probe probe;
-    enum err e = probe_bytes(file, max_pixels, &probe, reterr);
+    enum err e = probe_bytes(file, limits, &probe, reterr);
 
     if (e != ERR_OK)
         return e;
-    *ret = (struct decode){.file = file, .format = probe.format};
+    *ret = (struct decode){.file = file, .format = probe.format, .max_pixels = limits->pixels};
     e = open_page(ret, page, reterr);
     if (e == ERR_OK)
-        e = probe_check_pixels(ret->width, ret->height, ret->pages, max_pixels, reterr);
+        e = probe_check_pixels(ret->width, ret->height, ret->pages, limits->pixels, reterr);
     if (e != ERR_OK)
         decode_done(ret);
     return e;
@@ -283,6 +301,55 @@ bool decode_is_interlaced(const struct decode *d)
     return vips_image_get_typeof(d->header, "interlaced") != 0;
 }
 
+/* --- drawings ------------------------------------------------------------------------------ */
+
+#define SCALE_MIN 0.001 /* the loader's own range */
+#define SCALE_MAX 100000
+
+/* Never more pixels than a source may have, whatever shape it is stretched to. */
+static double scale_within(const struct decode *d, double scale)
+{
+    double most = sqrt((double)d->max_pixels / ((double)d->width * d->height));
+
+    return fmin(fmax(fmin(scale, most), SCALE_MIN), SCALE_MAX);
+}
+
+static bool is_large_enough(const struct decode *d, const VipsImage *im)
+{
+    return im->Xsize >= (int)d->draw_width && im->Ysize >= (int)d->draw_height;
+}
+
+/* Where both sides ask for nearly the same, the smaller gives both exactly, most often. */
+static double first_scale(const struct decode *d)
+{
+    double kw = (double)d->draw_width / d->width;
+    double kh = (double)d->draw_height / d->height;
+    double least = fmin(kw, kh), shorter = fmin(d->width, d->height);
+    bool same_shape = fabs(kw - kh) * shorter <= 1 && least * shorter >= 1;
+
+    return scale_within(d, same_shape ? least : fmax(kw, kh));
+}
+
+/* Its own size is rounded to whole pixels, so the first scale may miss by some: then what came of it tells a
+ * better one. */
+static enum err draw(struct decode *d, VipsImage **ret, struct fault *reterr)
+{
+    struct reduce by = {1, first_scale(d)};
+    struct part p = {0, 1};
+    enum err e = open_image(d, by, p, ret, reterr);
+
+    if (e != ERR_OK)
+        return e;
+    must(*ret != NULL);
+    if (is_large_enough(d, *ret) && (*ret)->Xsize <= (int)d->draw_width + 1)
+        return ERR_OK;
+    by.scale *=
+        fmax((double)d->draw_width / (*ret)->Xsize, (double)d->draw_height / (*ret)->Ysize);
+    by.scale = scale_within(d, by.scale);
+    vimage_drop(ret);
+    return open_image(d, by, p, ret, reterr);
+}
+
 enum err decode_pixels(struct decode *d, struct plan_size least, VipsImage **ret,
                        struct fault *reterr)
 {
@@ -290,8 +357,10 @@ enum err decode_pixels(struct decode *d, struct plan_size least, VipsImage **ret
     struct reduce by = reduce_to(d, least, false);
     enum err e = ERR_OK;
 
-    if (by.shrink > 1 || by.scale < 1) {
-        e = open_image(d, by, (struct pages){d->page, 1}, &im, reterr);
+    if (d->format == IMAGE_SVG && d->draw_width > 0) {
+        e = draw(d, &im, reterr);
+    } else if (by.shrink > 1 || by.scale < 1) {
+        e = open_image(d, by, (struct part){d->page, 1}, &im, reterr);
     } else {
         im = d->header;
         g_object_ref(im);
@@ -310,7 +379,7 @@ enum err decode_frames(struct decode *d, struct plan_size least, VipsImage **ret
                        uint32_t *ret_height, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
-    enum err e = open_image(d, reduce_to(d, least, true), (struct pages){0, -1}, &im, reterr);
+    enum err e = open_image(d, reduce_to(d, least, true), (struct part){0, -1}, &im, reterr);
 
     if (e != ERR_OK)
         return e;
@@ -341,7 +410,7 @@ uint32_t decode_count_frames(const char *path, enum image_format f)
     VipsImage *im = NULL;
     uint32_t n = 0;
 
-    if (src != NULL && load(src, f, whole, (struct pages){0, 1}, &im) == 0)
+    if (src != NULL && load(src, f, whole, (struct part){0, 1}, &im) == 0)
         n = (uint32_t)vips_image_get_n_pages(im);
     vimage_drop(&im);
     if (src != NULL)

@@ -18,18 +18,22 @@ struct decode {
     unsigned orientation;   /* EXIF, 1..8 */
     uint32_t pages;         /* of the file; frames, if it can move */
     int page;               /* the one that is looked at */
-    bool keep_profile;      /* leave the pixels as the profile has them, and give it out */
-    void *profile;          /* owned; once there are pixels, NULL if there is none */
+    uint64_t max_pixels;
+    /* Of an SVG: the pixels that it is to be drawn in, as near as its shape allows and no fewer; 0: its own. */
+    uint32_t draw_width, draw_height;
+    bool keep_profile; /* leave the pixels as the profile has them, and give it out */
+    void *profile;     /* owned; once there are pixels, NULL if there is none */
     size_t profile_len;
     VipsImage *header;
 };
 
 /* Probes, opens the header of that page and checks the limit: costs no pixels. */
-MUST_USE enum err decode_open(struct slice file, uint32_t page, uint64_t max_pixels,
-                              struct decode *ret, struct fault *reterr);
+MUST_USE enum err decode_open(struct slice file, uint32_t page,
+                              const struct probe_limits *limits, struct decode *ret,
+                              struct fault *reterr);
 /* A lazy image, to be read once from top to bottom. least, as stored: JPEG and WebP may come out
- * smaller than they are, but no smaller than that, which costs less; the others give the full size.
- * Once a decode. */
+ * smaller than they are, but no smaller than that, which costs less; SVG comes as it is to be drawn;
+ * the others give the full size. Once a decode. */
 MUST_USE enum err decode_pixels(struct decode *d, struct plan_size least, VipsImage **ret,
                                 struct fault *reterr);
 /* All frames, one below the other, in memory; each *ret_height high. */
@@ -51,7 +55,7 @@ void decode_done(struct decode *d);
 /* The frames of a file that was written here; 0 if that cannot be told. */
 uint32_t decode_count_frames(const char *path, enum image_format f);
 
-/* Blocks every loader but those that decode.c calls. Once, after VIPS_INIT. */
-void decode_allow_list(void);
+/* Blocks every loader but those that decode.c calls; svg: that one, too. Once, after VIPS_INIT. */
+void decode_allow_list(bool svg);
 
 #endif

@@ -41,6 +41,7 @@ static bool is_lossless(const struct encode_how *how)
         return true;
     case IMAGE_JPEG:
     case IMAGE_HEIF:
+    case IMAGE_SVG:
         break;
     }
     return false;

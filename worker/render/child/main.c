@@ -72,7 +72,7 @@ static void stop_orc(void)
 #endif
 }
 
-static enum err start_vips(const char *program, struct fault *reterr)
+static enum err start_vips(const char *program, bool svg, struct fault *reterr)
 {
     g_log_set_default_handler(on_log, NULL);
     stop_orc();
@@ -86,7 +86,7 @@ static enum err start_vips(const char *program, struct fault *reterr)
 #if !VIMAGE_815
     vips_vector_set_enabled(FALSE);
 #endif
-    decode_allow_list();
+    decode_allow_list(svg);
     warmup_plugins();
     return ERR_OK;
 }
@@ -106,7 +106,7 @@ static enum err lock_files(const char *fonts, uint32_t *ret_abi, struct fault *r
 }
 
 static enum err start(const char *program, const struct sandbox_limits *limits,
-                      const char *fonts, uint32_t *ret_abi, struct fault *reterr)
+                      const char *fonts, bool svg, uint32_t *ret_abi, struct fault *reterr)
 {
     enum err e;
 
@@ -114,13 +114,13 @@ static enum err start(const char *program, const struct sandbox_limits *limits,
     self_open();
     e = fonts_prepare(fonts, reterr);
     if (e == ERR_OK)
-        e = start_vips(program, reterr);
+        e = start_vips(program, svg, reterr);
     if (e == ERR_OK)
         e = lock_files(fonts, ret_abi, reterr);
     if (e == ERR_OK)
         e = sandbox_limits(limits, reterr);
     if (e == ERR_OK)
-        e = warmup_codecs(reterr);
+        e = warmup_codecs(svg, reterr);
     fonts_warm_up();
     if (e == ERR_OK)
         e = sandbox_calls(reterr);
@@ -137,7 +137,7 @@ static bool is_socket(int fd)
 static int usage(void)
 {
     (void)fputs("millrace-render is started by millrace-worker, as: millrace-render <bytes of "
-                "memory> [<directory of fonts>]\n",
+                "memory> [<directory of fonts> [svg]]\n",
                 stderr);
     return 2;
 }
@@ -153,11 +153,12 @@ int main(int argc, char **argv)
                      vips_version_string());
         return EXIT_SUCCESS;
     }
-    if (argc < 2 || argc > 3 || !is_socket(PIPE_FD))
+    if (argc < 2 || argc > 4 || !is_socket(PIPE_FD))
         return usage();
     limits.memory_bytes = strtoull(argv[1], NULL, 10);
     cut_ties();
-    if (start(argv[0], &limits, argc == 3 ? argv[2] : "", &hello.landlock, &why) != ERR_OK)
+    if (start(argv[0], &limits, argc > 2 ? argv[2] : "",
+              argc > 3 && strcmp(argv[3], "svg") == 0, &hello.landlock, &why) != ERR_OK)
         return fail_start(&why);
     crash_catch(PIPE_FD);
     (void)snprintf(hello.vips, sizeof hello.vips, "%s", vips_version_string());

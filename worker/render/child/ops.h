@@ -25,6 +25,12 @@ struct ops_memo {
     int x, y, width, height;
     double low, high;
 };
+/* A watermark's picture: RGB with alpha, in memory. One that was drawn for this order may have more pixels
+ * than its size says. */
+struct ops_mark {
+    VipsImage *im;
+    struct plan_size size;
+};
 /* One output being made. All is borrowed. */
 struct ops_job {
     const struct image_output *output;
@@ -32,7 +38,7 @@ struct ops_job {
     bool alpha_fits;                           /* the file can hold alpha */
     bool alpha_lives;                          /* it can, or a later flatten ends it (ops.c) */
     uint64_t max_pixels;                       /* on the way, a frame */
-    VipsImage *const *marks;                   /* of watermarks: RGB with alpha, in memory */
+    const struct ops_mark *marks;              /* of watermarks */
     struct ops_memo memos[SPEC_IMAGE_OPS_MAX]; /* zero before the first frame */
 };
 /* One operation. memo is its own. */
@@ -57,6 +63,9 @@ ops_fn ops_blur, ops_sharpen, ops_pixelate, ops_brightness, ops_contrast, ops_sa
     ops_hue, ops_gamma, ops_grayscale, ops_sepia, ops_tint, ops_duotone, ops_negate,
     ops_normalise, ops_flat;
 ops_fn ops_text, ops_watermark;
+/* How large a mark of that size is laid over such a picture: as asked for, never larger than it. */
+struct plan_size ops_mark_size(struct plan_size mark, const struct image_watermark *w,
+                               struct plan_size pic);
 /* After the scaling: cuts or pads as r says. */
 MUST_USE enum err ops_frame(VipsImage **im, const struct plan_resize *r,
                             const struct image_op *op, const struct ops_job *job,

@@ -248,9 +248,8 @@ enum err ops_text(VipsImage **im, const struct image_op *op, const struct ops_jo
 
 /* --- watermark ----------------------------------------------------------------------------- */
 
-/* As large as asked for, and never larger than the picture. */
-static struct plan_size mark_size(const VipsImage *mark, const struct image_watermark *w,
-                                  struct plan_size pic)
+struct plan_size ops_mark_size(struct plan_size mark, const struct image_watermark *w,
+                               struct plan_size pic)
 {
     struct image_op fit = {.kind = IMAGE_OP_RESIZE};
     struct plan_resize r;
@@ -261,7 +260,7 @@ static struct plan_size mark_size(const VipsImage *mark, const struct image_wate
         fit.u.resize.width = (uint32_t)fmax(1, round(w->scale * pic.width));
         fit.u.resize.enlarge = true;
     }
-    plan_resize(ops_size_of(mark), &fit, &r);
+    plan_resize(mark, &fit, &r);
     return r.scaled;
 }
 
@@ -294,11 +293,12 @@ static int tile(VipsImage **mark, const struct image_watermark *w, struct plan_s
     return rc;
 }
 
-static enum err make_mark(VipsImage *from, const struct image_watermark *w,
+static enum err make_mark(const struct ops_mark *from, const struct image_watermark *w,
                           struct plan_size pic, VipsImage **ret, struct fault *reterr)
 {
-    struct ops_scale how = {.to = mark_size(from, w, pic), .orientation = 1, .settle = true};
-    enum err e = ops_scale(from, &how, ret, reterr);
+    struct ops_scale how = {
+        .to = ops_mark_size(from->size, w, pic), .orientation = 1, .settle = true};
+    enum err e = ops_scale(from->im, &how, ret, reterr);
 
     if (e != ERR_OK)
         return e;
@@ -314,7 +314,7 @@ enum err ops_watermark(VipsImage **im, const struct image_op *op, const struct o
     struct plan_size pic = ops_size_of(*im);
     AUTO(vimage_drop) VipsImage *mark = NULL;
     struct ops_point at = {0, 0};
-    enum err e = make_mark(job->marks[w->mark], w, pic, &mark, reterr);
+    enum err e = make_mark(&job->marks[w->mark], w, pic, &mark, reterr);
 
     (void)memo;
     if (e != ERR_OK)

@@ -224,6 +224,11 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
+struct plan_size plan_upright(struct plan_size s, unsigned orientation)
+{
+    return orientation >= 5 ? (struct plan_size){s.height, s.width} : s;
+}
+
 struct plan_size plan_larger(struct plan_size a, struct plan_size b)
 {
     return (struct plan_size){larger(a.width, b.width), larger(a.height, b.height)};

@@ -70,6 +70,8 @@ unsigned plan_shrink(struct plan_size src, struct plan_size least);
 /* For a decoder that can leave any size: the factor, at most 1, that comes to just `least` on both
  * sides however it rounds, or where the shapes differ to no less. */
 double plan_scale(struct plan_size src, struct plan_size least);
+/* From stored to displayed by EXIF's orientation, and back. */
+struct plan_size plan_upright(struct plan_size s, unsigned orientation);
 struct plan_size plan_larger(struct plan_size a, struct plan_size b); /* side by side */
 
 struct plan_source {

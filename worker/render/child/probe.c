@@ -1,5 +1,6 @@
 #include "worker/render/child/probe.h"
 
+#include "worker/render/child/probe_svg.h"
 #include "worker/render/child/probe_walk.h"
 
 struct magic {
@@ -18,15 +19,16 @@ struct magic {
 static const struct magic strangers[] = {
     MAGIC(0, "II+\0", "BigTIFF"),              MAGIC(0, "MM\0+", "BigTIFF"),
     MAGIC(0, "%PDF", "PDF"),                   MAGIC(0, "%!PS", "PostScript"),
-    MAGIC(0, "<svg", "SVG"),                   MAGIC(0, "<?xml", "XML or SVG"),
+    MAGIC(0, "<?xml", "XML"),                  MAGIC(0, "\xef\xbb\xbf<?xml", "XML"),
+    MAGIC(0, "\xff\xfe<\0", "UTF-16"),         MAGIC(0, "\xfe\xff\0<", "UTF-16"),
     MAGIC(0, "\0\0\0\x0cJXL \r\n", "JPEG XL"), MAGIC(0, "\xff\x0a", "JPEG XL"),
     MAGIC(0, "\0\0\0\x0cjP  \r\n", "JPEG 2000"), MAGIC(0, "\xff\x4f\xff\x51", "JPEG 2000"),
     MAGIC(0, "8BPS", "Photoshop"),             MAGIC(0, "\0\0\1\0", "ICO"),
-    MAGIC(0, "PK\3\4", "ZIP"),                 MAGIC(0, "\x1f\x8b", "gzip"),
+    MAGIC(0, "PK\3\4", "ZIP"),                 MAGIC(0, "\x1f\x8b", "gzip (or SVGZ)"),
     MAGIC(0, "\x76\x2f\x31\x01", "OpenEXR"),   MAGIC(0, "#?RADIANCE", "Radiance HDR"),
     MAGIC(0, "SIMPLE  =", "FITS"),             MAGIC(0, "gimp xcf", "GIMP"),
     MAGIC(0, "\x1a\x45\xdf\xa3", "Matroska"),  MAGIC(0, "qoif", "QOI"),
-    MAGIC(0, "<!DOCTYPE", "HTML"),             MAGIC(0, "<!doctype", "HTML"),
+    MAGIC(0, "<!DOCTYPE", "HTML or XML"),            MAGIC(0, "<!doctype", "HTML"),
     MAGIC(0, "<html", "HTML"),                 MAGIC(0, "<HTML", "HTML"),
     MAGIC(0, "push graphic-context", "MVG"),   MAGIC(0, "\x08\x99\x22\xb6", "libvips"),
     MAGIC(8, "WAVE", "WAV"),                   MAGIC(8, "AVI ", "AVI"),
@@ -138,7 +140,7 @@ enum err probe_check_pixels(uint32_t width, uint32_t height, uint32_t pages,
         width, height, pages, (unsigned long long)max_pixels);
 }
 
-enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,
+enum err probe_bytes(struct slice file, const struct probe_limits *limits, struct probe *ret,
                      struct fault *reterr)
 {
     struct probe p = {0};
@@ -148,7 +150,8 @@ enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,
     if (file.len == 0)
         return fault_set(reterr, ERR_MALFORMED, 0, "the source is empty");
     if (!find_format(file, &p.format, &walk))
-        return refuse_stranger(file, reterr);
+        return probe_is_svg(file) ? probe_svg(file, limits, ret, reterr)
+                                  : refuse_stranger(file, reterr);
     wrong = walk(file, &p);
     if (wrong != NULL)
         return fault_set(reterr, ERR_MALFORMED, 0, "broken %s: %s", image_format_name(p.format),
@@ -157,5 +160,5 @@ enum err probe_bytes(struct slice file, uint64_t max_pixels, struct probe *ret,
         return fault_set(reterr, ERR_MALFORMED, 0, "broken %s: it has no size",
                          image_format_name(p.format));
     *ret = p;
-    return probe_check_pixels(p.width, p.height, 1, max_pixels, reterr);
+    return probe_check_pixels(p.width, p.height, 1, limits->pixels, reterr);
 }

@@ -24,6 +24,9 @@ static const struct {
     {"exceeds", ERR_TOO_BIG},
     {"too large", ERR_TOO_BIG},
     {"image size limit", ERR_TOO_BIG},
+    {"excessive depth", ERR_TOO_BIG},      /* of an SVG */
+    {"amplification factor", ERR_TOO_BIG}, /* of its entities */
+    {"exceeded more than", ERR_TOO_BIG},   /* elements that it uses */
     {"unsupported", ERR_UNSUPPORTED},
     {"not been built in", ERR_UNSUPPORTED},
     {"not supported", ERR_UNSUPPORTED},

@@ -11,6 +11,13 @@
 static const char tiny_gif[] =
     "GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
 
+/* With letters, and with a PNG inside. */
+static const char tiny_svg[] =
+    "<svg xmlns='http://www.w3.org/2000/svg' width='32' height='32'><text y='9'>Aa</text>"
+    "<image width='9' height='9' href='data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHL"
+    "CMmQAAAABJRU5ErkJggg=='/></svg>";
+
 void warmup_plugins(void)
 {
     static const char no_picture[] = "\0\0\0\x18"
@@ -28,8 +35,9 @@ static enum err decode_back(const void *bytes, size_t len, struct fault *reterr)
     AUTO(vimage_drop) VipsImage *im = NULL;
     struct ops_scale how = {.to = {SIDE / 4, SIDE / 4}, .orientation = 1, .settle = true};
     AUTO(vimage_drop) VipsImage *small = NULL;
+    const struct probe_limits limits = {.pixels = 1 << 20, .svg_bytes = len};
     struct decode d;
-    enum err e = decode_open(slice_of(bytes, len), 0, 1 << 20, &d, reterr);
+    enum err e = decode_open(slice_of(bytes, len), 0, &limits, &d, reterr);
 
     if (e != ERR_OK)
         return e;
@@ -86,7 +94,7 @@ static enum err make_picture(VipsImage **ret, struct fault *reterr)
     return ERR_OK;
 }
 
-enum err warmup_codecs(struct fault *reterr)
+enum err warmup_codecs(bool svg, struct fault *reterr)
 {
     static const enum image_format formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_WEBP,
                                                 IMAGE_AVIF, IMAGE_GIF, IMAGE_TIFF};
@@ -97,6 +105,8 @@ enum err warmup_codecs(struct fault *reterr)
         e = round_trip(im, formats[i], reterr);
     if (e == ERR_OK)
         e = decode_back(tiny_gif, sizeof tiny_gif - 1, reterr);
+    if (e == ERR_OK && svg)
+        e = decode_back(tiny_svg, sizeof tiny_svg - 1, reterr);
     if (e == ERR_OK)
         e = warm_colours(im, reterr);
     return e;

@@ -8,7 +8,7 @@
 
 /* Pulls in the plug-ins of libheif (files, on newer Debians). Starts no thread. */
 void warmup_plugins(void);
-/* A tiny picture through every encoder and decoder, and one colour transform. */
-MUST_USE enum err warmup_codecs(struct fault *reterr);
+/* A tiny picture through every encoder and decoder, and one colour transform. svg: that one, too. */
+MUST_USE enum err warmup_codecs(bool svg, struct fault *reterr);
 
 #endif

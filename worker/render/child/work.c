@@ -72,7 +72,7 @@ static enum err map_fd(int fd, struct slice *ret, struct fault *reterr)
     return ERR_OK;
 }
 
-static enum err map_file(const char *path, struct slice *ret, struct fault *reterr)
+enum err work_map(const char *path, struct slice *ret, struct fault *reterr)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     enum err e;
@@ -84,7 +84,7 @@ static enum err map_file(const char *path, struct slice *ret, struct fault *rete
     return e;
 }
 
-static void unmap(struct slice *file)
+void work_unmap(struct slice *file)
 {
     if (file->ptr != NULL)
         (void)munmap((void *)(uintptr_t)file->ptr, file->len);
@@ -105,69 +105,14 @@ static enum err parse_args(struct work *w, struct fault *reterr)
     return e == ERR_OK ? ERR_OK : fault_set(reterr, e, 0, "%s: %s", why.pointer, why.text);
 }
 
+struct probe_limits work_limits(const struct work *w)
+{
+    return (struct probe_limits){.pixels = w->order->pixels, .svg_bytes = w->order->svg_bytes};
+}
+
 unsigned work_orientation(const struct work *w)
 {
     return w->spec.auto_orient ? w->decode.orientation : 1;
-}
-
-/* --- what is laid over ---------------------------------------------------------------------- */
-
-/* From stored to displayed, and back. */
-static struct plan_size turn(struct plan_size s, unsigned orientation)
-{
-    return orientation >= 5 ? (struct plan_size){s.height, s.width} : s;
-}
-
-/* Right side up, RGB with alpha, in memory: several outputs may use it. */
-static enum err decode_mark(struct decode *d, VipsImage **ret, struct fault *reterr)
-{
-    AUTO(vimage_drop) VipsImage *im = NULL;
-    struct plan_size whole = {d->width, d->height};
-    struct ops_scale how = {.to = turn(whole, d->orientation), .orientation = d->orientation};
-    enum err e = decode_pixels(d, whole, &im, reterr);
-
-    if (e == ERR_OK)
-        e = ops_scale(im, &how, ret, reterr);
-    if (e != ERR_OK)
-        return e;
-    if (ops_to_rgb(ret) != 0 || ops_add_alpha(ret) != 0 || !vimage_settle(ret))
-        return vfault_take(reterr, ERR_MALFORMED, "watermark");
-    return ERR_OK;
-}
-
-/* *left: pixels that marks may still have, all together. */
-static enum err open_mark(struct work *w, size_t i, uint64_t *left, struct fault *reterr)
-{
-    char path[sizeof WORK_MARK + 8];
-    struct decode d = {0};
-    struct slice file = {0};
-    enum err e;
-
-    (void)snprintf(path, sizeof path, WORK_MARK "%zu", i);
-    e = map_file(path, &file, reterr);
-    if (e == ERR_OK)
-        e = decode_open(file, 0, *left, &d, reterr);
-    if (e == ERR_OK)
-        e = decode_mark(&d, &w->marks[i], reterr);
-    if (e == ERR_OK)
-        *left -= (uint64_t)d.width * d.height;
-    decode_done(&d);
-    unmap(&file);
-    return e;
-}
-
-static enum err open_marks(struct work *w, struct fault *reterr)
-{
-    uint64_t left = w->order->pixels;
-
-    for (size_t i = 0; i < w->spec.n_marks; i++) {
-        struct fault why;
-        enum err e = open_mark(w, i, &left, &why);
-
-        if (e != ERR_OK)
-            return fault_set(reterr, e, 0, "watermark: %.180s", why.text);
-    }
-    return ERR_OK;
 }
 
 /* --- plan and base -------------------------------------------------------------------------- */
@@ -181,16 +126,32 @@ static uint32_t count_frames(const struct work *w)
     return moves ? w->decode.pages : 1;
 }
 
+/* A drawing has no pixels of its own, so a resize that comes first may ask for any number of them: it is drawn
+ * that large, and no kernel is needed. */
+static void let_grow(struct spec_image *spec)
+{
+    for (size_t i = 0; i < spec->n_outputs; i++) {
+        struct image_output *o = &spec->outputs[i];
+
+        if (o->n_ops == 0 || o->ops[0].kind != IMAGE_OP_RESIZE)
+            continue;
+        o->ops[0].u.resize.enlarge = true;
+        o->ops[0].u.resize.kernel = IMAGE_KERNEL_AUTO;
+    }
+}
+
 static enum err plan_work(struct work *w, struct fault *reterr)
 {
     struct plan_size stored = {w->decode.width, w->decode.height};
-    struct plan_source source = {.displayed = turn(stored, work_orientation(w)),
+    struct plan_source source = {.displayed = plan_upright(stored, work_orientation(w)),
                                  .format = w->decode.format,
                                  .frames = count_frames(w),
                                  .output_pixels = w->order->output_pixels};
     enum err e;
 
     w->displayed = source.displayed;
+    if (w->decode.format == IMAGE_SVG)
+        let_grow(&w->spec);
     e = plan_make(&w->spec, &source, &w->plan, reterr);
     if (e == ERR_OK && w->plan.moves && source.frames > w->order->frames)
         return fault_set(reterr, ERR_TOO_BIG, 0,
@@ -207,7 +168,20 @@ static struct plan_size least_base(const struct work *w)
 
     if (w->spec.describe)
         least = plan_larger(least, work_small_size(w->displayed));
-    return turn(least, work_orientation(w));
+    return plan_upright(least, work_orientation(w));
+}
+
+/* What an SVG is drawn in: enough for the largest output that is made from the base. */
+static void choose_drawing(const struct work *w, struct decode *d)
+{
+    struct plan_size most = {0, 0};
+
+    if (w->plan.n == 0)
+        most = work_small_size(w->displayed);
+    for (size_t i = 0; i < w->plan.n; i++)
+        most = plan_larger(most, w->plan.outputs[i].first.scaled);
+    d->draw_width = most.width;
+    d->draw_height = most.height;
 }
 
 /* The trap: a lazy image read by several outputs is decoded again for each. */
@@ -242,6 +216,7 @@ static enum err open_base(struct work *w, struct fault *reterr)
         return fault_set(reterr, e, 0, "decode: a failpoint struck");
     w->phases = (unsigned)w->plan.n + (keep ? 1 : 0) + (w->plan.n == 0 ? 1 : 0);
     w->decode.keep_profile = w->spec.keep_profile;
+    choose_drawing(w, &w->decode);
     if (w->plan.moves)
         return open_frames(w, reterr);
     e = decode_pixels(&w->decode, least_base(w), &w->base, reterr);
@@ -258,8 +233,10 @@ static enum err blame(struct work *w, struct fault *reterr)
 {
     AUTO(vimage_drop) VipsImage *im = NULL;
     struct decode again = {0};
-    enum err e = decode_open(w->file, w->spec.page, w->order->pixels, &again, reterr);
+    struct probe_limits limits = work_limits(w);
+    enum err e = decode_open(w->file, w->spec.page, &limits, &again, reterr);
 
+    choose_drawing(w, &again);
     if (e == ERR_OK)
         e = decode_pixels(&again, least_base(w), &im, reterr);
     if (e == ERR_OK && !vimage_settle(&im))
@@ -270,12 +247,13 @@ static enum err blame(struct work *w, struct fault *reterr)
 
 static enum err open_source(struct work *w, struct wire_report *report, struct fault *reterr)
 {
+    struct probe_limits limits = work_limits(w);
     enum err e = parse_args(w, reterr);
 
     if (e == ERR_OK)
-        e = map_file(WORK_SOURCE, &w->file, reterr);
+        e = work_map(WORK_SOURCE, &w->file, reterr);
     if (e == ERR_OK)
-        e = decode_open(w->file, w->spec.page, w->order->pixels, &w->decode, reterr);
+        e = decode_open(w->file, w->spec.page, &limits, &w->decode, reterr);
     if (e != ERR_OK)
         return e;
     report->source_format = w->decode.format;
@@ -302,6 +280,8 @@ static enum err weigh(struct work *w, struct wire_report *report, struct fault *
 
     decode_reduction(&w->decode, least_base(w), w->plan.moves, &source.shrink, &source.scale);
     source.interlaced = decode_is_interlaced(&w->decode);
+    if (w->decode.format == IMAGE_SVG)
+        source.stored = w->plan.least; /* it is drawn in that size */
     report->predicted_us = cost_predict(&w->spec, &w->plan, &source);
     if (o->slow_us == 0 || report->predicted_us < o->slow_us)
         return ERR_OK;
@@ -318,7 +298,7 @@ static enum err do_work(struct work *w, struct wire_report *report, struct fault
     if (e == ERR_OK)
         e = weigh(w, report, reterr);
     if (e == ERR_OK)
-        e = open_marks(w, reterr);
+        e = work_open_marks(w, reterr);
     if (e == ERR_OK)
         e = open_base(w, reterr);
     if (e == ERR_OK)
@@ -338,11 +318,11 @@ static void work_free(struct work *w)
     for (size_t i = 0; i < COUNT_OF(w->made); i++)
         vimage_drop(&w->made[i]);
     for (size_t i = 0; i < COUNT_OF(w->marks); i++)
-        vimage_drop(&w->marks[i]);
+        vimage_drop(&w->marks[i].im);
     vimage_drop(&w->base);
     vimage_drop(&w->roll);
     decode_done(&w->decode);
-    unmap(&w->file);
+    work_unmap(&w->file);
     msgpack_zone_destroy(&w->zone);
     free(w);
 }

@@ -3,7 +3,7 @@
 #define WORKER_RENDER_CHILD_WORK_STATE_H
 
 #include "worker/render/child/decode.h"
-#include "worker/render/child/plan.h"
+#include "worker/render/child/ops.h"
 #include "worker/render/child/work.h"
 
 struct work {
@@ -18,7 +18,7 @@ struct work {
     VipsImage *roll;       /* if something moves: all frames, one below the other, in memory */
     uint32_t frames;       /* 1: nothing does */
     uint32_t frame_height; /* in the roll */
-    VipsImage *marks[SPEC_IMAGE_MARKS_MAX];
+    struct ops_mark marks[SPEC_IMAGE_MARKS_MAX];
     VipsImage
         *made[SPEC_IMAGE_OUTPUTS_MAX]; /* by position in the plan; what others are made from */
     const struct work_events *ev;
@@ -27,6 +27,12 @@ struct work {
     uint64_t last_ms;
 };
 
+/* A whole file, for reading. */
+MUST_USE enum err work_map(const char *path, struct slice *ret, struct fault *reterr);
+void work_unmap(struct slice *file);
+struct probe_limits work_limits(const struct work *w);
+/* Opens the pictures of all watermarks; after the plan. */
+MUST_USE enum err work_open_marks(struct work *w, struct fault *reterr);
 unsigned work_orientation(const struct work *w);
 void work_end_phase(struct work *w);
 /* One frame of the roll. */
