@@ -100,6 +100,7 @@ static enum err build_pool(struct daemon *d, struct fault *reterr)
             .renderers = (unsigned)opt->renderers,
             .recycle_jobs = (unsigned)opt->recycle_jobs,
             .recycle_rss = opt->recycle_rss,
+            .slow_us = opt->slow_ms * 1000,
             .limits = {.source_bytes = opt->source_bytes,
                        .pixels = opt->source_pixels,
                        .output_pixels = opt->output_pixels,
