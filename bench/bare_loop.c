@@ -47,8 +47,8 @@ static int one(void *bytes, size_t len, int width, const char *out)
         if (vips_jpegload_buffer(bytes, len, &t[1], "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                  VIPS_FAIL_ON_ERROR, "shrink", shrink_for(t[0]->Xsize, width),
                                  NULL) == 0 &&
-            vips_thumbnail_image(t[1], &t[2], width, "height", height, "size", VIPS_SIZE_FORCE,
-                                 "no_rotate", TRUE, NULL) == 0)
+            vips_resize(t[1], &t[2], (double)width / t[1]->Xsize, "vscale",
+                        (double)height / t[1]->Ysize, NULL) == 0)
             rc = save(t[2], out);
     }
     g_object_unref(scope);

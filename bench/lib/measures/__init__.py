@@ -40,8 +40,8 @@ class Drain:
     """Watches a queue of a known length run empty, from before the first worker is there: a thread looks every few milliseconds.
     The clock starts when the warm part is done."""
 
-    def __init__(self, left, on_warm=None):
-        self.left, self.on_warm = left, on_warm
+    def __init__(self, left, on_warm=None, look_s=LOOK_S):
+        self.left, self.on_warm, self.look_s = left, on_warm, look_s
         self.whole, self.trouble, self.result = left(), None, None
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
@@ -73,7 +73,7 @@ class Drain:
             if n == 0:
                 self.result = (now, *(start or (before, self.whole)))
                 return
-            time.sleep(LOOK_S)
+            time.sleep(self.look_s)
 
     def rate(self, timeout_s=QUIET_S):
         """Waits for the end: (jobs a second, jobs counted)."""

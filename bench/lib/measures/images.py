@@ -42,12 +42,15 @@ class Images(Millrace):
         return self.bed.redis.hlen("mr:{image}:state")
 
 
+LOOK_S = 0.04  # an image takes longer than a no-op job: looking every 4 ms took a thirtieth of the machine
+
+
 class Watched:
     """A queue run empty by processes that start() gives: images a second, processor time, memory at its largest."""
 
     def __init__(self, bed, left, start):
         self.meter, processes = None, []
-        with Drain(left, on_warm=lambda: self.look(bed, processes)) as drain:
+        with Drain(left, on_warm=lambda: self.look(bed, processes), look_s=LOOK_S) as drain:
             processes += start()
             self.rate, counted = drain.rate()
         self.memory = sum(peak_of(p.pid) for p in processes)

@@ -30,7 +30,7 @@ static const VipsKernel kernels[] = {
     [IMAGE_KERNEL_LANCZOS3] = VIPS_KERNEL_LANCZOS3,
 };
 
-/* vips_thumbnail chooses its kernel itself. The profile has been seen to by now. */
+/* What vips_thumbnail does, without what it does beside. The profile has been seen to by now. */
 static int resize_by(VipsImage *from, struct plan_size s, VipsKernel kernel, VipsImage **ret)
 {
     bool alpha = vips_image_hasalpha(from) && kernel != VIPS_KERNEL_NEAREST;
@@ -47,8 +47,11 @@ static int resize_by(VipsImage *from, struct plan_size s, VipsKernel kernel, Vip
                          (double)s.height / from->Ysize, "kernel", kernel, NULL);
     if (rc == 0 && alpha)
         rc = vips_unpremultiply(t[1], &t[2], NULL);
-    if (rc == 0)
-        rc = vips_cast_uchar(alpha ? t[2] : t[1], ret, NULL);
+    if (rc == 0) {
+        *ret = alpha ? t[2] : t[1];
+        g_object_ref(*ret);
+        rc = ops_to_bytes(ret);
+    }
     for (int i = 0; i < 3; i++)
         vimage_drop(&t[i]);
     return rc;
@@ -65,11 +68,8 @@ static int resize(VipsImage *from, struct plan_size s, enum image_kernel kernel,
     if (has_profile(from))
         return vips_thumbnail_image(from, ret, w, "height", h, "size", VIPS_SIZE_FORCE,
                                     "no_rotate", TRUE, OUTPUT_PROFILE, "srgb", NULL);
-    if (!same_size(from, s) && kernel != IMAGE_KERNEL_AUTO)
-        return resize_by(from, s, kernels[kernel], ret);
     if (!same_size(from, s))
-        return vips_thumbnail_image(from, ret, w, "height", h, "size", VIPS_SIZE_FORCE,
-                                    "no_rotate", TRUE, NULL);
+        return resize_by(from, s, kernels[kernel], ret);
     g_object_ref(from);
     *ret = from;
     return 0;
