@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import signal
 import uuid
 
 import pytest
@@ -225,6 +226,17 @@ def test_a_store_that_fails_is_tried_again(stacks, picture):
     assert (job["state"], job["attempt"]) == ("succeeded", 2)
     assert min(job["attempts"], key=lambda a: a["attempt"])["error"] == "IO"
     check_files(stack, job)
+
+
+def test_a_slow_disk_keeps_no_renderer_from_others(stacks, picture):
+    """Without that, two jobs for one renderer would be all that are claimed."""
+    stack = stacks(FAILPOINTS="worker.store=spin", RENDERERS="1", METRICS_LISTEN="127.0.0.1:0")
+    upload = stack.client.upload(picture(400, 300).read_bytes())
+    for _ in range(4):
+        stack.client.submit(image({"upload": upload}, small()))
+    stack.client.until(lambda: stack.client.worker_samples()["millrace_render_orders_total", 'result="ok"'] == 4, "four pictures made")
+    assert stack.workers["1"].stop(signal.SIGKILL) == -signal.SIGKILL
+    stack.client.excused.append(-signal.SIGKILL)
 
 
 def test_a_drain_ends_what_a_renderer_does(stacks, picture):

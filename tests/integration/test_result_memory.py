@@ -1,9 +1,7 @@
 """The memory of results: the same bytes and the same recipe are worked on once, and what is told is there."""
 
 import os
-import re
 import signal
-import urllib.request
 
 import psycopg2
 import pytest
@@ -43,10 +41,8 @@ def cached(job):
 
 
 def counts(stack, instance="1"):
-    port = stack.client.events(f"worker-{instance}", "metrics.listening")[-1]["port"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-        text = answer.read().decode()
-    return {k: int(float(v)) for k, v in re.findall(r'^millrace_result_memory_total\{outcome="(\w+)"\} (\S+)$', text, re.M)}
+    samples = stack.client.worker_samples(instance)
+    return {labels.split('"')[1]: int(v) for (name, labels), v in samples.items() if name == "millrace_result_memory_total"}
 
 
 def gained(stack, before):

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import subprocess
-import urllib.request
 
 import psycopg2
 import pytest
@@ -38,10 +37,7 @@ def file_of(job):
 
 
 def swept(stack):
-    port = stack.client.events("worker-1", "metrics.listening")[-1]["port"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-        text = answer.read().decode()
-    return {k: int(float(v)) for k, v in re.findall(r"^millrace_(blobs?_swe\w+_total) (\S+)$", text, re.M)}
+    return {name.removeprefix("millrace_"): int(v) for (name, _), v in stack.client.worker_samples().items() if "_swe" in name}
 
 
 def gone(stack, file):

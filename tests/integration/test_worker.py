@@ -1,11 +1,9 @@
 """The worker as its users see it: outcomes, queues, draining, configuration, metrics, the schema."""
 
-import re
 import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 
 import pytest
 
@@ -14,18 +12,6 @@ from stack import Process
 
 def attempts_of(job):
     return [(a["attempt"], a["outcome"]) for a in sorted(job["attempts"], key=lambda a: a["attempt"])]
-
-
-def scrape(stack, worker="worker-1"):
-    """The worker's counters: {(name, labels): value}."""
-    line = stack.client.events(worker, "metrics.listening")[-1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{line['port']}/metrics", timeout=10) as answer:
-        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-        text = answer.read().decode()
-    found = {}
-    for name, labels, value in re.findall(r"^(\w+)(?:\{([^}]*)\})? ([-+.eE0-9]+)$", text, re.M):
-        found[name, labels] = float(value)
-    return found
 
 
 # --- outcomes
@@ -240,7 +226,7 @@ def test_the_metrics_count_every_attempt_once(stacks):
     for _ in range(2):
         c.noop(fail_final=True)
     c.quiet()
-    got = scrape(stack)
+    got = stack.client.worker_samples()
 
     def attempts(outcome):
         return got["millrace_attempts_total", f'queue="default",outcome="{outcome}"']
@@ -265,7 +251,7 @@ def test_the_metrics_port_survives_odd_clients(stacks):
         assert s.recv(12) == b"HTTP/1.1 200"
     for s in idle:
         s.close()
-    assert scrape(stack)
+    assert stack.client.worker_samples()
 
 
 # --- the schema

@@ -1,13 +1,16 @@
 """What tests do again and again with a stack: submit, wait for an end, look into Redis and PostgreSQL."""
 
 import json
+import re
 import time
+import urllib.request
 
 import psycopg2
 import redis
 
 TERMINAL = ("succeeded", "dead", "cancelled", "expired")
 WAIT_S = 60
+SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? ([-+.eE0-9]+)$", re.M)
 
 
 class Client:
@@ -79,6 +82,14 @@ class Client:
             if line.startswith(wanted + " "):
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no {wanted} in /metrics")
+
+    def worker_samples(self, instance="1"):
+        """What a worker's own /metrics say: {(name, labels as written): value}."""
+        port = self.events(f"worker-{instance}", "metrics.listening")[-1]["port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=WAIT_S) as answer:
+            assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+            text = answer.read().decode()
+        return {(name, labels): float(value) for name, labels, value in SAMPLE.findall(text)}
 
     def connections(self):
         """How many clients the API holds, beside the one that asks."""

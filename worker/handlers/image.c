@@ -223,6 +223,7 @@ static const struct step *store(struct flow *f)
     struct services *sv = im->slot->sv;
 
     slot_progress(im->slot, 100, "storing");
+    slot_rest(im->slot, true); /* the renderer is another's while the disk has its turn */
     return flow_await(f,
                       blob_store(loop_uv(sv->loop), sv->opt->blob_dir, im->made.files,
                                  im->made.n, on_stored, im),
