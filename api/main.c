@@ -2,6 +2,7 @@
 
 #include "api/options.h"
 #include "api/service.h"
+#include "queue/spec.h"
 #include "shared/log.h"
 #include "shared/loop.h"
 
@@ -66,6 +67,8 @@ int main(int argc, char **argv)
     log_setup("millrace-api", (enum log_level)p.opt.log_level,
               (enum log_format)p.opt.log_format);
     cfg_log(&api_spec, &p.opt, NULL);
+    spec_image_set_limits(&(struct spec_image_limits){
+        .outputs = p.opt.image_outputs, .ops = p.opt.image_ops, .marks = p.opt.image_marks});
     rc = serve(&p);
     cfg_done(&api_spec, &p.opt);
     return rc;

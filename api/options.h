@@ -10,6 +10,7 @@ struct api_options {
     uint64_t head_ms, body_ms, upload_ms, idle_ms, write_ms, drain_ms, upload_ttl_ms;
     uint64_t idempotency_ms, batch_jobs, batch_body_max, batch_recipes, line_max;
     uint64_t pending_jobs, schedules_max, redis_ms, pg_connections;
+    uint64_t image_outputs, image_ops, image_marks;
     uint64_t watchers, wait_max_ms, heartbeat_ms, recipe_age_ms;
     bool pg_prepared;
     unsigned log_level, log_format;

@@ -255,6 +255,13 @@ struct spec_image {
     bool keep_profile;  /* "profile": "keep" */
     bool high_fidelity; /* "fidelity": "high" */
 };
+/* What a job may hold, at most the maxima above, which stand until this is called: in all that is parsed from
+ * then on, jobs and recipes. Process-wide; once, at the start. */
+struct spec_image_limits {
+    size_t outputs, ops, marks; /* of a job; of an output; files of a job's watermarks */
+};
+void spec_image_set_limits(const struct spec_image_limits *l);
+
 /* ret is large (100 KB): allocate it. *ret may be half written after a fault. */
 MUST_USE enum err spec_image_parse(const msgpack_object *args, const char *at,
                                    struct spec_image *ret, struct spec_fault *reterr);

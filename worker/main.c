@@ -1,5 +1,6 @@
 #include <sysexits.h>
 
+#include "queue/spec.h"
 #include "shared/log.h"
 #include "shared/loop.h"
 #include "worker/daemon.h"
@@ -61,6 +62,8 @@ int main(int argc, char **argv)
     log_setup("millrace-worker", (enum log_level)p.opt.log_level,
               (enum log_format)p.opt.log_format);
     cfg_log(&worker_spec, &p.opt, NULL);
+    spec_image_set_limits(&(struct spec_image_limits){
+        .outputs = p.opt.image_outputs, .ops = p.opt.image_ops, .marks = p.opt.image_marks});
     rc = serve(&p);
     cfg_done(&worker_spec, &p.opt);
     return rc;

@@ -10,6 +10,7 @@ struct worker_options {
     char *spool_dir, *blob_dir, *path_roots, *render_program;
     uint64_t slots, concurrency, renderers, recycle_jobs, recycle_rss;
     uint64_t source_bytes, source_pixels, source_frames, output_pixels, output_bytes;
+    uint64_t image_outputs, image_ops, image_marks;
     uint64_t render_memory, render_cpu_ms, slow_ms, slow_waiting;
     char *render_fonts;
     char *webhook_secrets, *outgoing_allow, *smtp_url, *smtp_user, *smtp_password, *mail_from,

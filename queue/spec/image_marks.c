@@ -1,3 +1,4 @@
+#include "queue/spec/image_limits.h"
 #include "queue/spec/image_op.h"
 
 static bool same_source(const struct image_source *a, const struct image_source *b)
@@ -24,7 +25,7 @@ static bool add_mark(struct spec_image *image, struct image_watermark *w)
 {
     size_t i = find(image, &w->source);
 
-    if (i == SPEC_IMAGE_MARKS_MAX)
+    if (i >= image_limits()->marks)
         return false;
     image->marks[i] = w->source;
     if (i == image->n_marks)
@@ -49,8 +50,9 @@ enum err image_marks_gather(struct spec_image *image, const struct place *root,
             if (o->ops[k].kind == IMAGE_OP_WATERMARK &&
                 !add_mark(image, &o->ops[k].u.watermark))
                 return walk_fault(&op, ret,
-                                  "is one too many: watermarks may come from %d files",
-                                  SPEC_IMAGE_MARKS_MAX);
+                                  "is one too many: watermarks may come from %zu files "
+                                  "(IMAGE_MARKS)",
+                                  image_limits()->marks);
         }
     }
     return ERR_OK;

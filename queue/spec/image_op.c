@@ -1,4 +1,5 @@
 #include "queue/spec/image_op.h"
+#include "queue/spec/image_limits.h"
 
 static const struct image_family *const families[] = {
     &image_family_size,
@@ -42,7 +43,7 @@ static enum err take_op(const msgpack_object *v, struct image_op *op, const stru
 enum err image_ops_take(const msgpack_object *v, struct image_output *out,
                         const struct place *at, struct spec_fault *ret)
 {
-    enum err e = walk_array(v, 0, SPEC_IMAGE_OPS_MAX, at, ret);
+    enum err e = image_limit_array(v, 0, image_limits()->ops, "IMAGE_OPS", at, ret);
 
     for (uint32_t i = 0; e == ERR_OK && i < v->via.array.size; i++) {
         struct place here = place_index(at, i);

@@ -1,4 +1,5 @@
 /* One output: its name, its operations, its file. */
+#include "queue/spec/image_limits.h"
 #include "queue/spec/image_op.h"
 
 /* --- outputs --------------------------------------------------------------------------------- */
@@ -302,7 +303,7 @@ enum err image_outputs_take(void *out, const msgpack_object *v, const struct pla
                             struct spec_fault *ret)
 {
     struct spec_image *image = out;
-    enum err e = walk_array(v, 1, SPEC_IMAGE_OUTPUTS_MAX, at, ret);
+    enum err e = image_limit_array(v, 1, image_limits()->outputs, "IMAGE_OUTPUTS", at, ret);
 
     for (uint32_t i = 0; e == ERR_OK && i < v->via.array.size; i++) {
         struct place here = place_index(at, i);

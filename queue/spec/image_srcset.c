@@ -1,4 +1,5 @@
 #include "queue/spec/image_srcset.h"
+#include "queue/spec/image_limits.h"
 
 #include "shared/buf.h"
 
@@ -169,10 +170,11 @@ enum err image_srcset_take(const msgpack_object *v, walk_take_fn *take, void *ou
 
     if (e != ERR_OK)
         return e;
-    if (s.n_formats * s.n_widths > SPEC_IMAGE_OUTPUTS_MAX)
-        return walk_fault(at, ret,
-                          "makes %zu outputs (widths times formats), at most %d are made",
-                          s.n_formats * s.n_widths, SPEC_IMAGE_OUTPUTS_MAX);
+    if (s.n_formats * s.n_widths > image_limits()->outputs)
+        return walk_fault(
+            at, ret,
+            "makes %zu outputs (widths times formats), at most %zu are made (IMAGE_OUTPUTS)",
+            s.n_formats * s.n_widths, image_limits()->outputs);
     pack_outputs(&s, &packed);
     if (buf_failed(&packed))
         return ERR_NOMEM;

@@ -353,11 +353,38 @@ static void files_of_watermarks_are_limited(void **state)
         assert_int_equal(e, n > SPEC_IMAGE_MARKS_MAX ? ERR_MALFORMED : ERR_OK);
         if (e != ERR_OK) {
             assert_string_equal(told.pointer, AT_OUTPUT "/ops/8");
-            assert_string_equal(told.text, "is one too many: watermarks may come from 8 files");
+            assert_string_equal(
+                told.text, "is one too many: watermarks may come from 8 files (IMAGE_MARKS)");
         }
         doc_close(&d);
     }
     buf_done(&json);
+}
+
+/* Last: they hold for all that is parsed from then on. */
+static void an_operator_may_take_fewer(void **state)
+{
+    static const struct row rows[] = {
+        {SOURCE "[{\"name\": \"a\"}, {\"name\": \"b\"}]}", NULL, NULL},
+        {SOURCE "[{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"c\"}]}", "/args/outputs",
+         "has 3 items, at most 2 are taken (IMAGE_OUTPUTS)"},
+        {OPS("{\"flip\": {}}"), NULL, NULL},
+        {OPS("{\"flip\": {}}, {\"flop\": {}}"), AT_OUTPUT "/ops",
+         "has 2 items, at most 1 are taken (IMAGE_OPS)"},
+        {OPS("{\"watermark\": {\"source\": {\"path\": \"m\"}}}"), AT_OP,
+         "is one too many: watermarks may come from 0 files (IMAGE_MARKS)"},
+    };
+    (void)state;
+
+    spec_image_set_limits(&(struct spec_image_limits){.outputs = 2, .ops = 1, .marks = 0});
+    check_rows("image", rows, COUNT_OF(rows));
+    /* Never more than there is room for. */
+    spec_image_set_limits(&(struct spec_image_limits){.outputs = 99, .ops = 99, .marks = 99});
+    check_rows("image",
+               &(struct row){OPS("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}"),
+                             AT_OUTPUT "/ops",
+                             "has 17 items, at most 16 are taken (IMAGE_OPS)"},
+               1);
 }
 
 int main(void)
@@ -370,6 +397,7 @@ int main(void)
         cmocka_unit_test(the_job_has_switches),
         cmocka_unit_test(watermarks_of_one_file_share_it),
         cmocka_unit_test(files_of_watermarks_are_limited),
+        cmocka_unit_test(an_operator_may_take_fewer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
