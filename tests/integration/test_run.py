@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def run(build, state, *args, prefix=(), **env):
 
 
 def processes_of(state):
-    """Processes that name the directory in their arguments or environment."""
+    """The command lines of processes that name the directory in theirs."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -131,3 +132,26 @@ def test_missing_packages_are_named_where_they_cannot_be_installed(tmp_path):
     assert done.returncode == 1
     for name in ("gcc", "libuv1-dev", "postgresql", "libllhttp-dev or node-llhttp"):
         assert name in done.stderr, done.stderr
+
+
+# A child that takes a second to stop what it has started.
+CHILD = "trap 'sleep 1; touch stopped; exit 3' INT; touch started; while :; do sleep 0.05; done"
+SUITE = f"""
+import importlib.machinery, importlib.util
+loader = importlib.machinery.SourceFileLoader("suite", {str(ROOT / "scripts/test")!r})
+suite = importlib.util.module_from_spec(importlib.util.spec_from_loader("suite", loader))
+loader.exec_module(suite)
+suite.run_to_end(["/bin/sh", "-c", {CHILD!r}])
+"""
+
+
+def test_an_interrupted_suite_waits_for_what_it_started(state):
+    """Ctrl-C goes to the whole group, and pytest has services to stop."""
+    suite = subprocess.Popen(["/usr/bin/python3", "-Bc", SUITE], cwd=state, stderr=subprocess.PIPE, start_new_session=True)
+    while not (state / "started").exists():
+        assert suite.poll() is None, suite.communicate()[1].decode()
+        time.sleep(0.01)
+    os.killpg(suite.pid, signal.SIGINT)
+    _, said = suite.communicate(timeout=60)
+    assert suite.returncode != 0 and b"KeyboardInterrupt" in said
+    assert (state / "stopped").exists()
