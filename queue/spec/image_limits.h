@@ -2,8 +2,8 @@
 #ifndef QUEUE_SPEC_IMAGE_LIMITS_H
 #define QUEUE_SPEC_IMAGE_LIMITS_H
 
-#include "queue/spec_image.h"
 #include "queue/spec/walk.h"
+#include "queue/spec_image.h"
 
 const struct spec_image_limits *image_limits(void);
 /* An array of min to max items. Over max the fault names key, the operator's. */

@@ -105,7 +105,8 @@ static void image_srcsets_follow_the_rules(void **state)
          AT_SET "/widths", "must be an array of 1 to 16 items"},
         {SRCSET("\"widths\": [" W8
                 ", 9], \"formats\": [\"webp\", \"jpeg\", \"png\", \"avif\"]"),
-         AT_SET, "makes 36 outputs (widths times formats), at most 32 are made (IMAGE_OUTPUTS)"},
+         AT_SET,
+         "makes 36 outputs (widths times formats), at most 32 are made (IMAGE_OUTPUTS)"},
         {SRCSET("\"widths\": [0], \"formats\": [\"webp\"]"), AT_SET "/widths/0",
          "must be an integer from 1 to 16384"},
         {SRCSET("\"widths\": [1, 16385], \"formats\": [\"webp\"]"), AT_SET "/widths/1",
