@@ -33,7 +33,7 @@ static struct renderer *renderer_of(const uv_handle_t *h)
     return r;
 }
 
-static void set_state(struct renderer *r, enum renderer_state s)
+void renderer_set_state(struct renderer *r, enum renderer_state s)
 {
     struct render_pool *p = r->pool;
 
@@ -63,7 +63,7 @@ static struct render_ticket *let_go(struct renderer *r)
     return t;
 }
 
-static void end_order(struct renderer *r, enum err e, const struct fault *why)
+void renderer_end_order(struct renderer *r, enum err e, const struct fault *why)
 {
     struct render_ticket *t = let_go(r);
 
@@ -76,7 +76,7 @@ static void retire(struct renderer *r, const char *why, uint64_t value)
     log_info(r->pool->log, "renderer.retired", LOG_U("renderer", r->k), LOG_S("why", why),
              LOG_U("value", value));
     counter_add(r->pool->metrics.retired, 1);
-    set_state(r, RENDERER_RETIRING);
+    renderer_set_state(r, RENDERER_RETIRING);
     pool_child_dismiss(r->child);
 }
 
@@ -93,7 +93,7 @@ static void rest(struct renderer *r, uint64_t rss)
     else if (rss > p->recycle_rss)
         retire(r, "memory", rss);
     else
-        set_state(r, RENDERER_IDLE);
+        renderer_set_state(r, RENDERER_IDLE);
     if (r->state == RENDERER_RETIRING)
         (void)uv_timer_start(&r->timer, on_timer, DISMISS_MS, 0);
     pool_turn(p);
@@ -110,14 +110,14 @@ void renderer_kill(struct renderer *r, enum err e, const char *fmt, ...)
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     (void)fault_set(&r->verdict, e, e == ERR_CRASHED ? SIGKILL : 0, "%s", text);
-    set_state(r, RENDERER_KILLED);
+    renderer_set_state(r, RENDERER_KILLED);
     (void)uv_timer_stop(&r->timer);
     pool_child_kill(r->child);
 }
 
 /* --- end of the process ---------------------------------------------------------------------- */
 
-static void free_if_gone(struct renderer *r)
+void renderer_free_if_gone(struct renderer *r)
 {
     struct render_pool *p = r->pool;
 
@@ -140,7 +140,7 @@ static void on_timer_closed(uv_handle_t *h)
     struct renderer *r = renderer_of(h);
 
     r->handles--;
-    free_if_gone(r);
+    renderer_free_if_gone(r);
 }
 
 static void on_child_closed(void *arg)
@@ -148,7 +148,7 @@ static void on_child_closed(void *arg)
     struct renderer *r = arg;
 
     r->handles--;
-    free_if_gone(r);
+    renderer_free_if_gone(r);
 }
 
 static void close_renderer(struct renderer *r)
@@ -195,13 +195,13 @@ static void on_end(void *arg, const struct pool_child_end *end)
     if (r->verdict.err != ERR_OK)
         why = r->verdict;
     (void)uv_timer_stop(&r->timer);
-    set_state(r, RENDERER_DEAD);
+    renderer_set_state(r, RENDERER_DEAD);
     if (!dismissed) {
         log_death(r, &why, end->tail);
         counter_add(p->metrics.deaths[death_of(r)], 1);
     }
     if (r->ticket != NULL)
-        end_order(r, why.err, &why);
+        renderer_end_order(r, why.err, &why);
     if (!r->greeted && !p->closing)
         pool_on_start_failed(p, r->round, why.text);
     close_renderer(r);
@@ -221,7 +221,7 @@ static void take_hello(struct renderer *r, const struct wire_hello *m)
     }
     (void)uv_timer_stop(&r->timer);
     r->greeted = true;
-    set_state(r, RENDERER_IDLE);
+    renderer_set_state(r, RENDERER_IDLE);
     log_debug(p->log, "renderer.ready", LOG_U("renderer", r->k),
               LOG_I("pid", pool_child_pid(r->child)), LOG_S("vips", m->vips),
               LOG_U("landlock", m->landlock));
@@ -259,7 +259,7 @@ static void take_report(struct renderer *r, const struct wire_report *m)
             return;
         }
     }
-    end_order(r, e, &why);
+    renderer_end_order(r, e, &why);
     rest(r, m->rss);
 }
 
@@ -272,7 +272,7 @@ static void take_slow(struct renderer *r)
     if (!t->wide) {
         t = let_go(r);
         ticket_list_put_back(&p->line, t);
-        set_state(r, RENDERER_IDLE);
+        renderer_set_state(r, RENDERER_IDLE);
     } else {
         p->running_slow++;
     }
@@ -307,118 +307,11 @@ static void on_garbage(void *arg, const struct fault *why)
 
 /* --- an order -------------------------------------------------------------------------------- */
 
-/* Nothing has been sent, so the renderer is as it was. */
-static void refuse_order(struct renderer *r, enum err e, const struct fault *why)
-{
-    end_order(r, e, why);
-    set_state(r, RENDERER_IDLE);
-    pool_turn(r->pool);
-}
-
-static const struct render_ticket *must_ticket(const struct renderer *r)
-{
-    must(r->ticket != NULL);
-    return r->ticket;
-}
-
-static void send_order(struct renderer *r)
-{
-    struct render_pool *p = r->pool;
-    const struct render_ticket *t = must_ticket(r);
-    struct wire_order m = {.id = t->id,
-                           .pixels = p->limits.pixels,
-                           .output_pixels = p->limits.output_pixels,
-                           .output_bytes = p->limits.output_bytes,
-                           .frames = p->limits.frames,
-                           .cpu_ms = p->limits.cpu_ms,
-                           .slow_us = t->slow ? 0 : p->slow_us,
-                           .wide = t->wide,
-                           .svg_bytes = p->limits.svg_bytes,
-                           .args = buf_slice(&t->args)};
-    struct buf frame = {0};
-    struct fault why;
-
-    wire_add_order(&frame, &m);
-    if (pool_child_send(r->child, &frame) != ERR_OK)
-        refuse_order(r, fault_set(&why, ERR_NOMEM, 0, "no memory for an order"), &why);
-    buf_done(&frame);
-}
-
-/* i: which file of the order. */
-static void refuse_file(struct renderer *r, size_t i, const struct fault *why)
-{
-    struct fault named = *why;
-
-    if (i > 0)
-        (void)fault_set(&named, why->err, why->native, "%s: %s",
-                        must_ticket(r)->marks_at[i - 1], why->text);
-    refuse_order(r, named.err, &named);
-}
-
-static void put_files(struct renderer *r);
-
-static void on_copied(uv_fs_t *req)
-{
-    struct renderer *r = req->data;
-    ssize_t rc = req->result;
-    struct fault why;
-
-    uv_fs_req_cleanup(req);
-    r->copying = false;
-    if (r->state == RENDERER_DEAD)
-        free_if_gone(r);
-    else if (r->state == RENDERER_BUSY && rc < 0)
-        refuse_order(
-            r,
-            fault_set(&why, ERR_IO, (int)-rc, "copy of the source: %s", uv_strerror((int)rc)),
-            &why);
-    else if (r->state == RENDERER_BUSY)
-        put_files(r);
-}
-
-static void copy_file(struct renderer *r, const char *from, const char *to)
-{
-    struct fault why;
-    int rc;
-
-    r->copy.data = r;
-    rc = uv_fs_copyfile(r->pool->loop, &r->copy, from, to, UV_FS_COPYFILE_FICLONE, on_copied);
-    r->copying = rc == 0;
-    if (rc != 0)
-        refuse_order(r, fault_set(&why, ERR_IO, -rc, "copy of the source: %s", uv_strerror(rc)),
-                     &why);
-}
-
-/* Links the order's files into the renderer's directory, one after the other; goes on when one had
- * to be copied. */
-static void put_files(struct renderer *r)
-{
-    const struct render_ticket *t = must_ticket(r);
-
-    while (r->next_file <= t->n_marks) {
-        size_t i = r->next_file++;
-        const char *from = i == 0 ? t->source : t->marks[i - 1];
-        char *copy_to = NULL;
-        struct fault why;
-        enum err e =
-            pool_dir_put(r->dir, from, i, r->pool->limits.source_bytes, &copy_to, &why);
-
-        if (copy_to != NULL)
-            copy_file(r, from, copy_to);
-        else if (e != ERR_OK)
-            refuse_file(r, i, &why);
-        free(copy_to);
-        if (e != ERR_OK)
-            return;
-    }
-    send_order(r);
-}
-
 void renderer_begin(struct renderer *r, struct render_ticket *t)
 {
     struct render_pool *p = r->pool;
 
-    set_state(r, RENDERER_BUSY);
+    renderer_set_state(r, RENDERER_BUSY);
     r->ticket = t;
     t->renderer = r;
     t->id = ++p->next_id;
@@ -427,7 +320,7 @@ void renderer_begin(struct renderer *r, struct render_ticket *t)
     p->running_slow += t->slow && t->wide;
     (void)uv_timer_start(&r->timer, on_timer, t->timeout_ms, 0);
     r->next_file = 0;
-    put_files(r);
+    renderer_feed(r);
 }
 
 /* --- start ----------------------------------------------------------------------------------- */
@@ -505,7 +398,7 @@ void renderer_spawn(struct render_pool *p)
         (void)uv_timer_start(&r->timer, on_timer, p->hello_ms, 0);
         return;
     }
-    set_state(r, RENDERER_DEAD);
+    renderer_set_state(r, RENDERER_DEAD);
     counter_add(p->metrics.deaths[POOL_DEATH_START], 1);
     close_renderer(r);
     pool_on_start_failed(p, r->round, why.text);

@@ -1,5 +1,8 @@
 /* pool_renderer: one renderer's states (the picture is in pool.h), its timers, and its
- * order. Only pool.c includes this. */
+ * order. Nobody else includes this.
+ *
+ *     pool_renderer.c  states, timers, what it says, its end
+ *     pool_feed.c      how it gets an order: the files, then the message */
 #ifndef WORKER_RENDER_POOL_RENDERER_H
 #define WORKER_RENDER_POOL_RENDERER_H
 
@@ -82,6 +85,12 @@ void pool_on_renderer_gone(struct render_pool *p);
 void renderer_spawn(struct render_pool *p);
 void renderer_begin(struct renderer *r,
                     struct render_ticket *t); /* r is idle; t->wide is set */
+/* Links the order's files into the renderer's directory, and sends it. What cannot be given ends the order. */
+void renderer_feed(struct renderer *r);
+/* Between these files. */
+void renderer_set_state(struct renderer *r, enum renderer_state s);
+void renderer_end_order(struct renderer *r, enum err e, const struct fault *why);
+void renderer_free_if_gone(struct renderer *r);
 void renderer_kill(struct renderer *r, enum err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif
