@@ -274,8 +274,8 @@ static void frames_that_look_alike_are_counted_as_they_are(void **state)
                        formats[i]);
         assert_int_equal(render(b, outputs, &r), ERR_OK);
         im = open_frames(0);
-        assert_int_equal(vips_image_get_n_pages(im), 1);
-        assert_int_equal(r.outputs[0].frames, 1);
+        /* Most encoders join them; Debian 12's for GIF does not. */
+        assert_int_equal(r.outputs[0].frames, vips_image_get_n_pages(im));
         assert_int_equal(r.outputs[0].height, 30);
         g_object_unref(im);
     }
