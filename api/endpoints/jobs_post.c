@@ -3,6 +3,8 @@
  *     check (api/recipe_flow.h) --Idempotency-Key--> begin --> enqueue --> reply
  *         \___________________________________________________/
  *
+ * Where the check fails for a job that names recipes, its key is asked all the same: the request may have been
+ * taken before, when a recipe that is gone by now was there.
  * The 202 goes out when Redis has confirmed; with the shipped redis.conf the job is then on disk. When Redis was
  * cut off in the middle nobody knows whether it took the job: 503 says so, and with a key the retry is safe. */
 #include "api/api.h"
@@ -19,6 +21,7 @@ struct post {
     struct idempotency idem;
     struct recipe_flow recipes;
     struct spec_fault why;
+    enum err refusal; /* what the check said against it; ERR_OK: nothing */
 };
 
 static void post_free(struct post *p)
@@ -77,11 +80,20 @@ static void enqueue(struct post *p)
     post_free(p);
 }
 
+static void refuse(struct post *p)
+{
+    fate_reply_problem(p->rq, &(struct fate){.err = p->refusal, .fault = &p->why});
+    post_free(p);
+}
+
 static void on_begun(void *arg, bool go_on)
 {
     struct post *p = arg;
 
-    if (go_on) {
+    if (go_on && p->refusal != ERR_OK) {
+        idempotency_undone(p->rq, &p->idem, true);
+        refuse(p);
+    } else if (go_on) {
         submission_rename(&p->job, &p->idem.idem.id);
         enqueue(p);
     } else {
@@ -89,17 +101,21 @@ static void on_begun(void *arg, bool go_on)
     }
 }
 
-/* The job is whole. */
 static void begin(struct post *p)
 {
     struct request *rq = p->rq;
 
-    if (!idempotency_read(rq, buf_slice(&rq->body), &p->idem))
+    if (!idempotency_read(rq, buf_slice(&rq->body), &p->idem)) {
         post_free(p);
-    else if (p->idem.used)
+    } else if (p->idem.used) {
+        if (p->refusal != ERR_OK)
+            p->job.id = uuid_v7();
         idempotency_begin(rq, &p->idem, &p->job.id, on_begun, p);
-    else
+    } else if (p->refusal != ERR_OK) {
+        refuse(p);
+    } else {
         enqueue(p);
+    }
 }
 
 static enum err check(void *arg, struct recipe_book *book)
@@ -114,13 +130,14 @@ static void on_checked(void *arg, enum err e)
 {
     struct post *p = arg;
 
+    bool named = p->recipes.n > 0;
+
     recipe_flow_done(&p->recipes);
-    if (e == ERR_OK) {
+    p->refusal = e;
+    if (e == ERR_OK || named)
         begin(p);
-        return;
-    }
-    fate_reply_problem(p->rq, &(struct fate){.err = e, .fault = &p->why});
-    post_free(p);
+    else
+        refuse(p);
 }
 
 static void on_away(void *arg, enum err e)

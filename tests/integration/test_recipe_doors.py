@@ -354,3 +354,23 @@ def test_without_postgres_only_what_is_known_is_taken(stacks, picture):
     stack.pg.start()
     stack.client.until(lambda: batch(stack, [image("b")])[0] == 202, "PostgreSQL again")
     assert schedules.ask("DELETE", "s")[0] == 204
+
+
+# --- the same request again
+
+def test_a_request_that_was_taken_is_answered_again_when_its_recipe_is_gone(stack, image):
+    put(stack, "soon-gone", body(44))
+    job, key = image("soon-gone"), {"Idempotency-Key": "recipe-gone"}
+    first = stack.post_json("/v1/jobs", job, key)
+    assert first[0] == 202
+    assert stack.request("DELETE", "/v1/recipes/soon-gone", b"")[0] == 204
+    stack.client.until(lambda: stack.post_json("/v1/jobs", job)[0] == 422, "the recipe to be forgotten")
+    again = stack.post_json("/v1/jobs", job, key)
+    assert (again[0], again[2]) == (202, first[2]) and again[1]["idempotency-replayed"] == "true"
+    assert width(stack, first[2]["id"]) == 44
+    # A key that nothing was taken under stays free.
+    refused = {"Idempotency-Key": "recipe-missing"}
+    assert stack.post_json("/v1/jobs", image("not-there"), refused)[0] == 422
+    put(stack, "not-there", body(45))
+    done = stack.client.until(lambda: stack.post_json("/v1/jobs", image("not-there"), refused)[2].get("id"), "the recipe to be found")
+    assert width(stack, done) == 45
