@@ -71,8 +71,8 @@ def ours(bed, n, *what, **save):
         run = Watched(bed, peer.left, lambda: peer.start_workers(PATH_ROOTS=bed.dir))
         if bed.rows("select count(*) from jobs where type = 'image' and state <> 5")[0][0]:
             raise StackError(f"images failed: {bed.rows('select error_text from jobs where state <> 5 limit 1')}")
-        cpu = bed.rows("select avg((result->>'cpu_ms')::float) from jobs where type = 'image'")[0][0]
-        return run.outcome(f"renderer {cpu:.1f} ms CPU a job; ")
+        cpu, predicted = bed.rows("select avg((result->>'cpu_ms')::float), avg((result->>'predicted_ms')::float) from jobs where type = 'image'")[0]
+        return run.outcome(f"renderer {cpu:.1f} ms CPU a job, predicted {predicted:.0f}; ")
 
 
 def sharp(bed, n, peer, path, widths, **how):
