@@ -190,24 +190,32 @@ static void a_job_that_is_not_ours_any_more_settles_as_stale(void **state)
     world_done(&w);
 }
 
+/* n jobs are claimed, the first is settled; from then on Redis counts calls. */
+static void begin_counting(struct world *w, struct eater *e, struct settled *s, unsigned n)
+{
+    struct taken t = {0};
+
+    begin(w);
+    world_eater(w, e, (struct eater_options){.room = n, .beat_ms = 3600000});
+    for (unsigned i = 0; i < n; i++)
+        PUT(w, &t, .number = i);
+    turn_until_count(w, &t.ok, n);
+    turn_until_claims(w, e, n);
+    assert_int_equal(settle_seen(e, 0, SETTLE_DONE, s), ERR_OK);
+    turn_until_count(w, &s->calls, 1);
+    breathe(w);
+    RUN("CONFIG RESETSTAT");
+}
+
 static void settlements_of_one_turn_share_calls(void **state)
 {
     struct world w;
     struct eater e = {0};
-    struct taken t = {0};
     struct settled s = {0};
     redisReply *r;
 
     (void)state;
-    begin(&w);
-    world_eater(&w, &e, (struct eater_options){.room = 60, .beat_ms = 3600000});
-    for (unsigned n = 0; n < 60; n++)
-        PUT(&w, &t, .number = n);
-    turn_until_claims(&w, &e, 60);
-    assert_int_equal(settle_seen(&e, 0, SETTLE_DONE, &s), ERR_OK);
-    turn_until_count(&w, &s.calls, 1);
-    breathe(&w);
-    RUN("CONFIG RESETSTAT");
+    begin_counting(&w, &e, &s, 60);
     for (size_t i = 1; i < 60; i++)
         assert_int_equal(settle_seen(&e, i, SETTLE_DONE, &s), ERR_OK);
     turn_until_count(&w, &s.calls, 60);
@@ -247,20 +255,11 @@ static void progress_of_a_job_that_ends_soon_costs_no_call(void **state)
 {
     struct world w;
     struct eater e = {0};
-    struct taken t = {0};
     struct settled s = {0};
     redisReply *r;
 
     (void)state;
-    begin(&w);
-    world_eater(&w, &e, (struct eater_options){.room = 2, .beat_ms = 3600000});
-    for (unsigned n = 0; n < 2; n++)
-        PUT(&w, &t, .number = n);
-    turn_until_claims(&w, &e, 2);
-    assert_int_equal(settle_seen(&e, 0, SETTLE_DONE, &s), ERR_OK);
-    turn_until_count(&w, &s.calls, 1);
-    breathe(&w);
-    RUN("CONFIG RESETSTAT");
+    begin_counting(&w, &e, &s, 2);
     consumer_progress(e.c, &e.seen[1].id, e.seen[1].attempt, 50, "half");
     breathe(&w);
     consumer_progress(e.c, &e.seen[1].id, e.seen[1].attempt, 100, "storing");

@@ -72,16 +72,22 @@ static void a_quick_order_does_not_wait_behind_a_slow_one(void **state)
     assert_int_equal(render_pool_slow(r->pool), 0);
 }
 
+/* A slow order has the only renderer, and another one waits for its turn. */
+static void set_one_aside(struct rig *r, struct ended *hog, struct ended *slow)
+{
+    open_slow(r, 1);
+    give_order(r, hog, HOG, TIMEOUT);
+    turn_until_slow(r, 1);
+    give_order(r, slow, LONG, TIMEOUT);
+    turn_until_slow(r, 2);
+}
+
 static void a_slow_order_is_set_aside_until_its_turn(void **state)
 {
     struct rig *r = *state;
     struct ended hog, slow;
 
-    open_slow(r, 1);
-    give_order(r, &hog, HOG, TIMEOUT);
-    turn_until_slow(r, 1);
-    give_order(r, &slow, LONG, TIMEOUT);
-    turn_until_slow(r, 2);
+    set_one_aside(r, &hog, &slow);
     quick(r, &hog);
     assert_false(slow.done);
     cancel(&hog);
@@ -98,11 +104,7 @@ static void one_that_is_set_aside_can_be_cancelled(void **state)
     struct rig *r = *state;
     struct ended hog, slow;
 
-    open_slow(r, 1);
-    give_order(r, &hog, HOG, TIMEOUT);
-    turn_until_slow(r, 1);
-    give_order(r, &slow, LONG, TIMEOUT);
-    turn_until_slow(r, 2);
+    set_one_aside(r, &hog, &slow);
     cancel(&slow);
     assert_int_equal(render_pool_slow(r->pool), 1);
     quick(r, &hog);
