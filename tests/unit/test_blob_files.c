@@ -56,6 +56,17 @@ static struct blob_file found(struct blob_walk *w)
     return f[0];
 }
 
+/* An old file, looked at and set aside: what happens to it now is up to the test. */
+static struct blob_file old_one_aside(struct blob_walk *w)
+{
+    struct blob_file f;
+
+    blob_put(dir, name, OLD);
+    f = found(w);
+    blob_set_aside(w, &f);
+    return f;
+}
+
 static void an_old_file_is_set_aside_and_removed(void **state)
 {
     struct blob_walk w;
@@ -168,12 +179,9 @@ static void what_became_young_after_the_look_stays(void **state)
 static void what_became_young_just_before_it_was_set_aside_goes_back(void **state)
 {
     struct blob_walk w;
-    struct blob_file f;
+    struct blob_file f = old_one_aside(&w);
 
     (void)state;
-    blob_put(dir, name, OLD);
-    f = found(&w);
-    blob_set_aside(&w, &f);
     blob_set_age(dir, aside, 0); /* as if between the last look and the rename */
     assert_int_equal(blob_remove(&w, &f), BLOB_PUT_BACK);
     assert_true(blob_is_there(dir, name) && blob_is_young(dir, name));
@@ -183,12 +191,9 @@ static void what_became_young_just_before_it_was_set_aside_goes_back(void **stat
 static void what_was_stored_anew_while_it_was_aside_stays(void **state)
 {
     struct blob_walk w;
-    struct blob_file f;
+    struct blob_file f = old_one_aside(&w);
 
     (void)state;
-    blob_put(dir, name, OLD);
-    f = found(&w);
-    blob_set_aside(&w, &f);
     blob_put(dir, name, 0);
     assert_int_equal(blob_remove(&w, &f), BLOB_REMOVED);
     assert_true(blob_is_there(dir, name) && blob_is_young(dir, name));
@@ -198,12 +203,9 @@ static void what_was_stored_anew_while_it_was_aside_stays(void **state)
 static void what_got_its_row_while_it_was_aside_goes_back_young(void **state)
 {
     struct blob_walk w;
-    struct blob_file f;
+    struct blob_file f = old_one_aside(&w);
 
     (void)state;
-    blob_put(dir, name, OLD);
-    f = found(&w);
-    blob_set_aside(&w, &f);
     f.wanted = true;
     blob_put(dir, name,
              0); /* perhaps by somebody whose row comes later: that one's must stay young */
